@@ -1,0 +1,6 @@
+// Package authpb holds the generated code for the authentication parts of the Python mesh's messages.
+//
+// The .proto file beside it is the source; "make proto" regenerates the code. Field numbers and types are
+// fixed by deployed nodes and must not change. Nothing outside this module should depend on the package:
+// the public packages wrap these messages in types of their own.
+package authpb

@@ -1,0 +1,6 @@
+// Package dhtpb holds the generated code for the messages of the Python mesh's DHT services.
+//
+// The .proto file beside it is the source; "make proto" regenerates the code. Field numbers and types are
+// fixed by deployed nodes and must not change. Nothing outside this module should depend on the package:
+// the public packages wrap these messages in types of their own.
+package dhtpb
