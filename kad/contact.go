@@ -9,13 +9,13 @@ import (
 // Contact is a peer at a point of the space.
 type Contact struct {
 	// ID is the point. For a bound contact it is IDFromPeer(Peer).
-	ID ID
+	ID ID `json:"id"`
 	// Peer is the identity proven by the channel.
-	Peer peer.ID
+	Peer peer.ID `json:"peer"`
 	// Addr is the address that the connection was seen at, for the limits per IP group.
 	// It MUST come from the connection, never from what a peer says. The zero address is
 	// not limited, and neither are loopback, private and link-local ones by default.
-	Addr netip.Addr
+	Addr netip.Addr `json:"addr"`
 }
 
 // BoundContact returns the contact of a native node: its ID follows from its identity.
