@@ -1,0 +1,209 @@
+package dht
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/hypertensor-blockchain/mesh/record"
+)
+
+// Config describes a Node. The zero value of each field means its default; see Defaults for the figures.
+type Config struct {
+	// Validators sign own records and judge all others. The zero chain accepts everything that is well-formed and within bounds.
+	Validators record.Chain
+	// Phase returns the chain's phase for validators that depend on it. It is called once per inbound request and must
+	// answer from memory. nil: unknown.
+	Phase func() record.Phase
+	// Bootstrap are the peers to join by. Without any, the node is the first of its swarm and ready at once.
+	Bootstrap []peer.AddrInfo
+	// Python admits nodes whose ID is not derived from their peer ID, as those of hivemind and the Python mesh. Set it
+	// only in swarms that have such nodes: whoever may choose an ID may choose a place near any key.
+	Python bool
+	// ClientMode reads and writes but serves nothing and is in nobody's table. For short-lived tools.
+	ClientMode bool
+
+	// BucketSize is Kademlia's k: contacts per bucket, nearest peers per answer, width of the search. All nodes of a
+	// swarm should agree.
+	BucketSize int
+	// Replicas is the number of nearest nodes that keep a record. Fewer lose records when many nodes leave at once (5:
+	// 2.8 % at half the nodes, 8: 0.4 %); more cost a store its time.
+	Replicas int
+	// DepthModulo is the table's split rule; see kad.TableConfig.
+	DepthModulo int
+	// Parallel bounds the questions in flight of one search.
+	Parallel int
+	// Paths is the number of disjoint paths of a search. One suffices among honest nodes; with 20 % of liars, 4 find
+	// 97 % and 8 find 99.8 % of what one finds 66 % of, at that many times the traffic.
+	Paths int
+	// MaxAsks bounds the questions for one key.
+	MaxAsks int
+	// KeysPerCall bounds the keys packed into one question.
+	KeysPerCall int
+
+	// CallTimeout bounds one call. Searches ask somebody else much earlier, by the peer's own round-trip times.
+	CallTimeout time.Duration
+	// SearchTimeout bounds one search.
+	SearchTimeout time.Duration
+	// BackoffBase is how long a peer is left out of searches after it failed; doubles with each failure up to
+	// BackoffMax, and ends with the first answer. Negative: off.
+	BackoffBase, BackoffMax time.Duration
+
+	// NoCacheLocally does not keep values found by a get.
+	NoCacheLocally bool
+	// CacheNearest is the number of nearest nodes without the value that a successful get gives a copy to. Negative: none.
+	CacheNearest int
+	// NoCacheOnStore does not keep a copy of what this node stored at others.
+	NoCacheOnStore bool
+	// CacheRefresh fetches a cached value anew that long before it expires, if it was read. Negative: never.
+	CacheRefresh time.Duration
+	// NoReuse lets every get search by itself instead of joining one that is under way for the same key.
+	NoReuse bool
+
+	// StorageBytes and CacheBytes bound the memory for records kept for the swarm and for copies. What does not fit is
+	// refused by the storage, and in the cache displaces what expires first.
+	StorageBytes, CacheBytes int
+	// MaxValue bounds one value with its signature, MaxSubkey a subkey, in bytes.
+	MaxValue, MaxSubkey int
+	// MaxSubkeys bounds the entries of one dictionary.
+	MaxSubkeys int
+	// MaxLifetime bounds how far in the future a record may expire.
+	MaxLifetime time.Duration
+	// MaxAnswer bounds the bytes of one answer of ours. Larger dictionaries are cut into pages.
+	MaxAnswer int
+	// MaxClockSkew is how far a peer's clock may be off when we join; beyond it the clock of one of us is wrong.
+	MaxClockSkew time.Duration
+
+	// RefreshInterval looks for new neighbours in parts of the table that were quiet that long, and around this node.
+	RefreshInterval time.Duration
+	// RepublishInterval sends the records this node is nearest to again to their holders, so that they survive churn.
+	// Negative: never.
+	RepublishInterval time.Duration
+	// MergeInterval contacts one bootstrap or formerly known peer that is not in the table, so that a split swarm grows
+	// together again.
+	MergeInterval time.Duration
+	// LeaveTimeout bounds the hand-off of records when Run ends. Negative: none.
+	LeaveTimeout time.Duration
+	// Region stores at all nodes of the region that should hold Replicas nodes, not only at the nearest ones, so that
+	// Sybils next to a key cannot hide it. See also StoreRequest.Region.
+	Region bool
+
+	// Events bounds the event stream's buffer per subscriber; what does not fit is dropped and counted.
+	Events int
+	// Logger is where the node reports what an operator should know. nil: silent.
+	Logger *slog.Logger
+	// Now is the clock. nil: time.Now.
+	Now func() time.Time
+	// Seed makes the schedules of the table predictable, for tests. 0: drawn at random.
+	Seed uint64
+}
+
+// Defaults returns the configuration that the zero value stands for.
+func Defaults() Config {
+	return Config{
+		BucketSize:        20,
+		Replicas:          8,
+		DepthModulo:       5,
+		Parallel:          16, // on a LAN the third question is on its way before the first answer is read
+		Paths:             1,
+		MaxAsks:           240, // 4 hops of 10,000 nodes need 30; the rest is for dead and lying ones
+		KeysPerCall:       16,  // chunk size of the original
+		CallTimeout:       3 * time.Second,
+		SearchTimeout:     20 * time.Second,
+		BackoffBase:       5 * time.Second,
+		BackoffMax:        10 * time.Minute,
+		CacheNearest:      1,
+		CacheRefresh:      5 * time.Second,
+		StorageBytes:      256 << 20,
+		CacheBytes:        64 << 20,
+		MaxValue:          64 << 10,
+		MaxSubkey:         4 << 10, // an RSA owner's subkey has about 500 bytes
+		MaxSubkeys:        1 << 16,
+		MaxLifetime:       24 * time.Hour,
+		MaxAnswer:         1 << 20, // a quarter of the frame limit
+		MaxClockSkew:      3 * time.Second,
+		RefreshInterval:   10 * time.Minute,
+		RepublishInterval: 10 * time.Minute,
+		MergeInterval:     time.Minute,
+		LeaveTimeout:      2 * time.Second,
+		Events:            256,
+	}
+}
+
+// withDefaults returns c with its zero fields filled in.
+func (c Config) withDefaults() Config {
+	d := Defaults()
+	for _, f := range []struct{ have, def *int }{
+		{&c.BucketSize, &d.BucketSize}, {&c.Replicas, &d.Replicas}, {&c.DepthModulo, &d.DepthModulo},
+		{&c.Parallel, &d.Parallel}, {&c.Paths, &d.Paths}, {&c.MaxAsks, &d.MaxAsks}, {&c.KeysPerCall, &d.KeysPerCall},
+		{&c.CacheNearest, &d.CacheNearest}, {&c.StorageBytes, &d.StorageBytes}, {&c.CacheBytes, &d.CacheBytes},
+		{&c.MaxValue, &d.MaxValue}, {&c.MaxSubkey, &d.MaxSubkey}, {&c.MaxSubkeys, &d.MaxSubkeys},
+		{&c.MaxAnswer, &d.MaxAnswer}, {&c.Events, &d.Events},
+	} {
+		if *f.have == 0 {
+			*f.have = *f.def
+		}
+	}
+	for _, f := range []struct{ have, def *time.Duration }{
+		{&c.CallTimeout, &d.CallTimeout}, {&c.SearchTimeout, &d.SearchTimeout}, {&c.BackoffBase, &d.BackoffBase},
+		{&c.BackoffMax, &d.BackoffMax}, {&c.CacheRefresh, &d.CacheRefresh}, {&c.MaxLifetime, &d.MaxLifetime},
+		{&c.MaxClockSkew, &d.MaxClockSkew}, {&c.RefreshInterval, &d.RefreshInterval},
+		{&c.RepublishInterval, &d.RepublishInterval}, {&c.MergeInterval, &d.MergeInterval}, {&c.LeaveTimeout, &d.LeaveTimeout},
+	} {
+		if *f.have == 0 {
+			*f.have = *f.def
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Validate tells what is wrong with the configuration.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	var errs []error
+	positive := func(name string, v int) {
+		if v < 1 {
+			errs = append(errs, fmt.Errorf("%s is %d, must be at least 1", name, v))
+		}
+	}
+	positive("BucketSize", c.BucketSize)
+	positive("Replicas", c.Replicas)
+	positive("DepthModulo", c.DepthModulo)
+	positive("Parallel", c.Parallel)
+	positive("Paths", c.Paths)
+	positive("MaxAsks", c.MaxAsks)
+	positive("KeysPerCall", c.KeysPerCall)
+	positive("StorageBytes", c.StorageBytes)
+	positive("CacheBytes", c.CacheBytes)
+	positive("MaxValue", c.MaxValue)
+	positive("MaxSubkey", c.MaxSubkey)
+	positive("MaxSubkeys", c.MaxSubkeys)
+	positive("MaxAnswer", c.MaxAnswer)
+	for name, d := range map[string]time.Duration{
+		"CallTimeout": c.CallTimeout, "SearchTimeout": c.SearchTimeout, "MaxLifetime": c.MaxLifetime,
+		"RefreshInterval": c.RefreshInterval, "MergeInterval": c.MergeInterval,
+	} {
+		if d < 0 {
+			errs = append(errs, fmt.Errorf("%s is %v, must be positive", name, d))
+		}
+	}
+	if c.Replicas > c.BucketSize {
+		errs = append(errs, fmt.Errorf("Replicas is %d, more than BucketSize %d: a search finds no more nodes than that", c.Replicas, c.BucketSize))
+	}
+	if c.MaxValue > c.MaxAnswer {
+		errs = append(errs, fmt.Errorf("MaxValue is %d, more than MaxAnswer %d: such a value could be stored but not read", c.MaxValue, c.MaxAnswer))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("dht: configuration: %w", err)
+	}
+	return nil
+}
