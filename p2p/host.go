@@ -3,93 +3,257 @@ package p2p
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
-	"time"
+	"slices"
+	"sync"
 
-	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multiaddr"
+
+	"github.com/hypertensor-blockchain/mesh/p2p/peerrouting"
 )
 
-// Decision is the gate's answer about one peer.
-type Decision struct {
-	OK     bool
-	Reason string // short fixed text for people and counters, empty when OK
+// PythonRoutingProtocol is the peer routing that Python daemons speak. It is the same everywhere, so one
+// shared peer joins two swarms; it is served with Config.PythonCompat only.
+const PythonRoutingProtocol = protocol.ID("/ipfs/kad/1.0.0")
+
+// Host is a running libp2p host with admission, limits and peer routing. All methods are safe for concurrent
+// use.
+type Host struct {
+	h       host.Host
+	gater   *gater
+	refused *refusalLog
+	router  *peerrouting.Router // nil without protocols to route by
+	book    *book               // nil without a file
+	log     *slog.Logger
+
+	closeOnce sync.Once
+	closeErr  error
 }
 
-// Gate decides who may connect.
-type Gate interface {
-	// Admit MUST answer at once, from memory; it is called after every handshake, inbound and outbound.
-	Admit(peer.ID) Decision
+// New starts a host and listens. An address that is taken gives an *AddrInUseError.
+func New(cfg Config) (*Host, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg.Limits = cfg.Limits.withDefaults()
+	bridgeLibraryLogs()
+	for _, a := range cfg.Listen {
+		if err := probePort(a); err != nil {
+			return nil, fmt.Errorf("p2p: %w", err)
+		}
+	}
+	g := newGater(&cfg)
+	opts, err := options(&cfg, g)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: %w", err)
+	}
+	inner, err := newLibp2p(opts)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: start: %w", err)
+	}
+	for _, a := range cfg.Listen {
+		if err := inner.Network().Listen(a); err != nil {
+			return nil, fmt.Errorf("p2p: %w", errors.Join(listenError(a, err), inner.Close()))
+		}
+	}
+	h, err := wrap(inner, &cfg, g)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: %w", errors.Join(err, inner.Close()))
+	}
+	return h, nil
 }
 
-// GateFunc makes a Gate of a function.
-type GateFunc func(peer.ID) Decision
-
-// Admit calls f.
-func (f GateFunc) Admit(p peer.ID) Decision { return f(p) }
-
-// Config describes a host.
-type Config struct {
-	Key          crypto.PrivKey        // identity; required
-	Listen       []multiaddr.Multiaddr // addresses to listen on; none: a host that only dials
-	Announce     []multiaddr.Multiaddr // if set, the only addresses told to others
-	Gate         Gate                  // nil admits everybody
-	Allow        []peer.ID             // admitted whatever the gate says: bootnodes, static peers
-	Namespace    string                // protocol prefix of the subnet, "/mesh/<genesis hex 8>/<subnet>"
-	PythonCompat bool                  // serve and use what Python daemons expect
-	Logger       *slog.Logger          // nil: silent
+// Wrap makes a Host of a libp2p host that exists, for simulated networks and tests. The gate must have been
+// given to that host already if it is to refuse connections; here it serves EnforceGate only. Close closes
+// the inner host.
+func Wrap(inner host.Host, cfg Config) (*Host, error) {
+	cfg.Limits = cfg.Limits.withDefaults()
+	h, err := wrap(inner, &cfg, newGater(&cfg))
+	if err != nil {
+		return nil, fmt.Errorf("p2p: %w", err)
+	}
+	return h, nil
 }
 
-// Host is a running libp2p host.
-type Host struct{ h host.Host }
+func newGater(cfg *Config) *gater {
+	g := &gater{
+		gate: cfg.Gate, allow: make(map[peer.ID]struct{}, len(cfg.Allow)),
+		publicOnly: cfg.PublicOnly, refused: newRefusalLog(cfg.Limits.Refusals),
+	}
+	for _, p := range cfg.Allow {
+		g.allow[p] = struct{}{}
+	}
+	return g
+}
 
-// New starts a host.
-func New(cfg Config) (*Host, error) { return nil, errors.New("p2p: not built yet") }
+func wrap(inner host.Host, cfg *Config, g *gater) (*Host, error) {
+	log := cfg.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	h := &Host{h: inner, gater: g, refused: g.refused, log: log}
+	if cfg.AddressBook != "" {
+		b, err := openBook(cfg.AddressBook, cfg.Limits.BookPeers)
+		if err != nil {
+			return nil, err
+		}
+		h.book = b
+		for _, info := range b.peers() {
+			inner.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.RecentlyConnectedAddrTTL)
+		}
+	}
+	var protocols []protocol.ID
+	if cfg.Namespace != "" {
+		protocols = append(protocols, protocol.ID(cfg.Namespace+"/peers/1"))
+	}
+	if cfg.PythonCompat {
+		protocols = append(protocols, PythonRoutingProtocol)
+	}
+	if len(protocols) > 0 {
+		h.router = peerrouting.New(inner, peerrouting.Config{Protocols: protocols, Logger: log})
+	}
+	return h, nil
+}
 
-// Libp2p returns the host underneath.
+// Libp2p returns the host underneath, for protocols of one's own.
 func (h *Host) Libp2p() host.Host { return h.h }
 
 // ID returns the host's peer ID.
 func (h *Host) ID() peer.ID { return h.h.ID() }
 
 // Addrs returns the addresses told to others, each ending in /p2p/<id>.
-func (h *Host) Addrs() []multiaddr.Multiaddr { return nil }
-
-// Connect connects to a peer.
-func (h *Host) Connect(ctx context.Context, p peer.AddrInfo) error {
-	return errors.New("p2p: not built yet")
+func (h *Host) Addrs() []multiaddr.Multiaddr {
+	addrs, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: h.ID(), Addrs: h.h.Addrs()})
+	if err != nil {
+		return nil // only for a peer ID that is none
+	}
+	return addrs
 }
 
-// Refusal is one refused connection.
-type Refusal struct {
-	Time    time.Time
-	Peer    peer.ID
-	Addr    multiaddr.Multiaddr
-	Inbound bool
-	Reason  string
+// AddrInfo returns the host's peer ID and addresses as others need them to connect.
+func (h *Host) AddrInfo() peer.AddrInfo {
+	return peer.AddrInfo{ID: h.ID(), Addrs: slices.Clone(h.h.Addrs())}
+}
+
+// Connect connects to a peer, looking its addresses up if need be. It returns at once if the peer is
+// connected already; a connection through a relay counts.
+func (h *Host) Connect(ctx context.Context, p peer.AddrInfo) error {
+	if p.ID == h.ID() {
+		return nil
+	}
+	ctx = network.WithAllowLimitedConn(ctx, "mesh")
+	err := h.h.Connect(ctx, p)
+	if err == nil || h.router == nil || ctx.Err() != nil {
+		return wrapConnect(p.ID, err)
+	}
+	if d := h.gater.decide(p.ID); !d.OK {
+		return fmt.Errorf("p2p: connect to %s: %w: %s", p.ID, ErrRefused, d.Reason)
+	}
+	known := h.h.Peerstore().Addrs(p.ID)
+	addrs, findErr := h.router.FindPeer(ctx, p.ID)
+	if findErr != nil {
+		return wrapConnect(p.ID, errors.Join(err, findErr))
+	}
+	if !slices.ContainsFunc(addrs, func(a multiaddr.Multiaddr) bool { return !multiaddr.Contains(known, a) }) {
+		return wrapConnect(p.ID, err)
+	}
+	return wrapConnect(p.ID, h.h.Connect(ctx, peer.AddrInfo{ID: p.ID, Addrs: addrs}))
+}
+
+// ErrRefused reports that the own gate does not admit a peer.
+var ErrRefused = errors.New("not admitted")
+
+func wrapConnect(p peer.ID, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("p2p: connect to %s: %w", p, err)
+}
+
+// FindPeer asks connected peers for the addresses of a peer.
+func (h *Host) FindPeer(ctx context.Context, p peer.ID) (peer.AddrInfo, error) {
+	if addrs := h.h.Peerstore().Addrs(p); len(addrs) > 0 {
+		return peer.AddrInfo{ID: p, Addrs: addrs}, nil
+	}
+	if h.router == nil {
+		return peer.AddrInfo{}, fmt.Errorf("p2p: find %s: %w", p, peerrouting.ErrNotFound)
+	}
+	addrs, err := h.router.FindPeer(ctx, p)
+	if err != nil {
+		return peer.AddrInfo{}, fmt.Errorf("p2p: find %s: %w", p, err)
+	}
+	return peer.AddrInfo{ID: p, Addrs: addrs}, nil
+}
+
+// Connected tells whether there is a connection to p, directly or through a relay.
+func (h *Host) Connected(p peer.ID) bool {
+	switch h.h.Network().Connectedness(p) {
+	case network.Connected, network.Limited:
+		return true
+	default:
+		return false
+	}
+}
+
+// Peers returns the connected peers.
+func (h *Host) Peers() []peer.ID { return h.h.Network().Peers() }
+
+// KnownPeers returns the peers that the address book brought from earlier runs.
+func (h *Host) KnownPeers() []peer.AddrInfo {
+	if h.book == nil {
+		return nil
+	}
+	return h.book.peers()
 }
 
 // Refusals returns the last refusals, newest first.
-func (h *Host) Refusals() []Refusal { return nil }
+func (h *Host) Refusals() []Refusal { return h.refused.last() }
 
 // RefusalCounts returns how often each reason was given.
-func (h *Host) RefusalCounts() map[string]uint64 { return nil }
+func (h *Host) RefusalCounts() map[string]uint64 { return h.refused.byReason() }
 
-// EnforceGate closes connections to peers that the gate no longer admits and returns their number.
-func (h *Host) EnforceGate() int { return 0 }
-
-// Run keeps the host's address book until ctx ends.
-func (h *Host) Run(ctx context.Context) error { <-ctx.Done(); return nil }
-
-// Close stops the host and waits for its goroutines.
-func (h *Host) Close() error { return nil }
-
-// ParseAddrs reads multiaddresses.
-func ParseAddrs(texts []string) ([]multiaddr.Multiaddr, error) {
-	return nil, errors.New("not built yet")
+// EnforceGate closes connections to peers that the gate no longer admits and returns their number. Call it
+// when the gate's data has changed.
+func (h *Host) EnforceGate() int {
+	closed := 0
+	for _, p := range h.h.Network().Peers() {
+		if h.gater.check(p, nil, false) {
+			continue
+		}
+		if err := h.h.Network().ClosePeer(p); err != nil {
+			h.log.Debug("p2p: closing a refused peer", "peer", p, "err", err)
+		}
+		closed++
+	}
+	return closed
 }
 
-// ParsePeers reads multiaddresses that end in /p2p/<id> and joins those of the same peer.
-func ParsePeers(texts []string) ([]peer.AddrInfo, error) { return nil, errors.New("not built yet") }
+// Run saves the address book from time to time until ctx ends. Without a book it only waits.
+func (h *Host) Run(ctx context.Context) error {
+	if h.book == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return h.book.run(ctx, h)
+}
+
+// Close saves the address book, stops the host and waits for its goroutines.
+func (h *Host) Close() error {
+	h.closeOnce.Do(func() {
+		var saveErr error
+		if h.book != nil {
+			saveErr = h.book.save(h.h)
+		}
+		if h.router != nil {
+			h.router.Close()
+		}
+		h.closeErr = errors.Join(saveErr, h.h.Close())
+	})
+	return h.closeErr
+}
