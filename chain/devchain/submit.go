@@ -1,0 +1,137 @@
+package devchain
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"github.com/hypertensor-blockchain/mesh/chain"
+)
+
+// Submit puts an extrinsic, with its compact length prefix, into the pool and
+// returns its hash. Errors are those of the pool and *[TxError].
+func (c *Chain) Submit(xt []byte) (chain.Hash, error) {
+	hash, _, err := c.submit(xt, false)
+	return hash, err
+}
+
+// SubmitAndWatch is [Chain.Submit] with notices of what becomes of it.
+func (c *Chain) SubmitAndWatch(xt []byte) (chain.Hash, *TxWatch, error) { return c.submit(xt, true) }
+
+func (c *Chain) submit(xt []byte, watch bool) (hash chain.Hash, w *TxWatch, err error) {
+	if !checkPrefix(xt) {
+		return hash, nil, ErrTxMalformed
+	}
+	hash = ExtrinsicHash(xt)
+	now := c.cfg.Now()
+	c.mu.Lock()
+	head := c.head
+	err = c.pool.check(hash, len(xt), now)
+	c.mu.Unlock()
+	if err != nil {
+		return hash, nil, err
+	}
+	v, err := c.validate(head, xt)
+	if err != nil {
+		return hash, nil, err
+	}
+	c.mu.Lock()
+	if c.closed {
+		c.mu.Unlock()
+		return hash, nil, ErrClosed
+	}
+	if watch {
+		w = &TxWatch{c: c, hash: hash, ch: make(chan txStatus, watchBuffer)}
+		c.watchers[hash] = append(c.watchers[hash], w)
+	}
+	err = c.pool.add(hash, bytes.Clone(xt), v, head.Number())
+	if err == nil && c.head != head {
+		c.pool.recheck[hash] = true // validated on an older block
+	}
+	c.notify()
+	c.mu.Unlock()
+	if err != nil {
+		if w != nil {
+			w.Close()
+		}
+		return hash, nil, err
+	}
+	c.poke()
+	return hash, w, nil
+}
+
+// validate asks the engine about xt on top of a block.
+func (c *Chain) validate(at *Block, xt []byte) (v Validity, err error) {
+	err = guard(func() error {
+		v, err = c.engine.ValidateTx(newOverlay(at.state), xt)
+		return err
+	})
+	var refused *TxError
+	if err != nil && !errors.As(err, &refused) {
+		return v, fmt.Errorf("validate transaction: %w", err)
+	}
+	return v, err
+}
+
+// poke wakes Run for an instant block.
+func (c *Chain) poke() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (c *Chain) hasReady() bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.pool.ready) > 0
+}
+
+// Pending lists the transactions that wait to be included, best first.
+func (c *Chain) Pending() [][]byte {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	list := [][]byte{}
+	for _, tx := range c.pool.pending() {
+		list = append(list, tx.bytes)
+	}
+	return list
+}
+
+// PoolSize is the number of transactions that are ready and that wait for an
+// earlier one.
+func (c *Chain) PoolSize() (ready, future int) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.pool.ready), len(c.pool.future)
+}
+
+// NextNonce is the nonce that the next transaction of an account needs, with
+// its ready transactions in the pool counted. An account of any length goes,
+// SCALE encoded.
+func (c *Chain) NextNonce(account []byte) (uint64, error) {
+	out, err := c.Call(chain.Hash{}, "AccountNonceApi_account_nonce", account)
+	if err != nil {
+		return 0, err
+	}
+	if len(out) != 4 && len(out) != 8 {
+		return 0, fmt.Errorf("account nonce: %d bytes from the runtime", len(out))
+	}
+	nonce := uint64(0)
+	for i, b := range out {
+		nonce |= uint64(b) << (8 * i)
+	}
+	tag := func() string {
+		t := bytes.Clone(account)
+		for i := range out {
+			t = append(t, byte(nonce>>(8*i)))
+		}
+		return string(t)
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for c.pool.provided[tag()] != nil {
+		nonce++
+	}
+	return nonce, nil
+}
