@@ -76,7 +76,7 @@ type apiDecl struct {
 }
 
 type extensionDecl struct {
-	name             string
+	name              string
 	extra, additional expr
 }
 
