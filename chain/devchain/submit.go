@@ -135,3 +135,28 @@ func (c *Chain) NextNonce(account []byte) (uint64, error) {
 	}
 	return nonce, nil
 }
+
+// DryRun applies an extrinsic on top of a block and throws the outcome away. The
+// result is what the engine's ApplyExtrinsic returns.
+func (c *Chain) DryRun(at chain.Hash, xt []byte) (res []byte, err error) {
+	b, err := c.Block(at)
+	if err != nil {
+		return nil, err
+	}
+	st, err := c.StateAt(at)
+	if err != nil {
+		return nil, err
+	}
+	err = guard(func() error {
+		h := BlockHeader{Number: b.Number() + 1, Parent: b.Hash, Timestamp: b.Timestamp + 1, Slot: b.Slot + 1}
+		if t, ok := c.engine.(SlotTimer); ok {
+			h.Timestamp = h.Slot * t.SlotDuration()
+		}
+		if err := c.engine.InitBlock(st, h); err != nil {
+			return err
+		}
+		res, err = c.engine.ApplyExtrinsic(st, xt)
+		return err
+	})
+	return res, err
+}
