@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/hypertensor-blockchain/mesh/kad"
 	"github.com/hypertensor-blockchain/mesh/record"
 )
 
@@ -20,6 +21,8 @@ type Config struct {
 	Phase func() record.Phase
 	// Bootstrap are the peers to join by. Without any, the node is the first of its swarm and ready at once.
 	Bootstrap []peer.AddrInfo
+	// Restore is what Snapshot returned before a restart. Its contacts are called before any stranger.
+	Restore *kad.Snapshot
 	// Python admits nodes whose ID is not derived from their peer ID, as those of hivemind and the Python mesh. Set it
 	// only in swarms that have such nodes: whoever may choose an ID may choose a place near any key.
 	Python bool
@@ -121,9 +124,9 @@ func Defaults() Config {
 		CacheBytes:        64 << 20,
 		MaxValue:          64 << 10,
 		MaxSubkey:         4 << 10, // an RSA owner's subkey has about 500 bytes
-		MaxSubkeys:        1 << 16,
+		MaxSubkeys:        1 << 14,
 		MaxLifetime:       24 * time.Hour,
-		MaxAnswer:         1 << 20, // a quarter of the frame limit
+		MaxAnswer:         3 << 20, // of the 4 MiB of a frame; one key takes 2 MiB at most
 		MaxClockSkew:      3 * time.Second,
 		RefreshInterval:   10 * time.Minute,
 		RepublishInterval: 10 * time.Minute,

@@ -22,7 +22,7 @@
 //
 // New starts no goroutine and registers the handlers, so the node serves at once. Run joins the swarm, keeps the table
 // and the records healthy and blocks until its context ends; Close ends everything and waits. Get, Store, Ping and the
-// tools (Trace, Crawl, Buckets) may be called by any number of goroutines.
+// tools (Trace, Crawl, Table) may be called by any number of goroutines.
 //
 //	node, err := dht.New(calls, dht.Config{Bootstrap: bootnodes, Validators: validators})
 //	if err != nil { ... }

@@ -2,11 +2,14 @@ package dht
 
 import (
 	"context"
-	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/hypertensor-blockchain/mesh/dht/wire"
 	"github.com/hypertensor-blockchain/mesh/kad"
 	"github.com/hypertensor-blockchain/mesh/record"
 	"github.com/hypertensor-blockchain/mesh/rpc"
@@ -22,75 +25,137 @@ const (
 // Node is one member of the swarm. All methods are safe for concurrent use.
 type Node struct {
 	cfg    Config
-	events *eventStream
+	calls  *rpc.Node
+	me     peer.ID
+	self   kad.ID
+	info   wire.NodeInfo // what we say about ourselves: empty in client mode
+	limits wire.Limits
+
+	contacts contacts  // routing table, back-off, addresses
+	shelves  shelves   // storage and cache
+	flights  flights   // gets under way
+	clock    clockSkew // offsets of the peers' clocks
+	due      refreshes // cached keys to fetch anew
+	count    counters  // atomic
+	events   *eventStream
+	pushes   atomic.Int32     // copies on their way to others
+	checks   chan kad.Contact // peers to call before they may enter the table; drained by Run
+	handover chan kad.Contact // peers new in the table; drained by Run
+
+	ready     chan struct{}
+	readyOnce sync.Once
+
+	// life ends with Close. Searches outlive the context of the call that started them, because others may have
+	// joined them; they end with this one.
+	life  context.Context //nolint:containedctx // see above
+	end   context.CancelFunc
+	group group // every goroutine of the node, but Run's
 }
 
 // New creates a node on calls and registers its handlers there, unless in client mode. It starts no goroutine.
-func New(calls *rpc.Node, cfg Config) (*Node, error) { return nil, errors.New("not built yet") }
+func New(calls *rpc.Node, cfg Config) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	if cfg.Seed == 0 {
+		cfg.Seed = rand.Uint64()
+	}
+	me := calls.Host().ID()
+	self := kad.IDFromPeer(me)
+	n := &Node{
+		cfg: cfg, calls: calls, me: me, self: self,
+		limits: wire.Limits{
+			Keys:    maxRecordsPerCall,
+			Nearest: max(4*cfg.BucketSize, 64), // peers may have larger buckets; kad cuts what is too much
+			Subkey:  cfg.MaxSubkey,
+			Value:   4 << 20, // a dictionary; single values are checked against MaxValue
+		},
+		events:   newEventStream(cfg.Events),
+		checks:   make(chan kad.Contact, 4*cfg.BucketSize),
+		handover: make(chan kad.Contact, 4*cfg.BucketSize),
+		ready:    make(chan struct{}),
+	}
+	if !cfg.ClientMode {
+		n.info.ID = self[:]
+	}
+	cfg.Validators = cfg.Validators.With(record.NewBounds(record.BoundsConfig{
+		MaxSubkey: cfg.MaxSubkey, MaxValue: cfg.MaxValue, MaxHorizon: cfg.MaxLifetime, Clock: cfg.MaxClockSkew,
+	}))
+	n.cfg.Validators = cfg.Validators
+	n.contacts.init(cfg, self)
+	if cfg.Restore != nil {
+		for _, c := range n.contacts.table.Restore(*cfg.Restore, n.now()) {
+			n.queueCheck(c)
+		}
+	}
+	n.shelves.init(cfg)
+	n.flights.init()
+	n.due.init()
+	n.life, n.end = context.WithCancel(context.Background())
+	if !cfg.ClientMode {
+		calls.Handle(MethodPing, n.guard(n.servePing))
+		calls.Handle(MethodStore, n.guard(n.serveStore))
+		calls.Handle(MethodFind, n.guard(n.serveFind))
+	}
+	return n, nil
+}
 
 // ID returns the node's place in the key space, which follows from its peer ID.
-func (n *Node) ID() kad.ID { return kad.ID{} }
-
-// Run joins the swarm, keeps it healthy and blocks until ctx ends; then it hands its records to others (see
-// Config.LeaveTimeout) and returns nil. Joining is retried for ever.
-func (n *Node) Run(ctx context.Context) error { return nil }
-
-// Bootstrap joins the swarm once: it calls the bootstrap peers and looks for the node's neighbours. It fails with
-// ErrBootstrap, ErrNoDial or ErrClock. Run does the same again and again; call it only to fail early.
-func (n *Node) Bootstrap(ctx context.Context) error { return nil }
+func (n *Node) ID() kad.ID { return n.self }
 
 // Ready returns a channel that is closed once the node has joined its swarm, or is known to be its first node.
-func (n *Node) Ready() <-chan struct{} { return nil }
+func (n *Node) Ready() <-chan struct{} { return n.ready }
 
-// Close removes the handlers, ends all searches and waits for them and for Run. It is idempotent.
-func (n *Node) Close() error { return nil }
-
-// Ping calls a peer. With validate the peer is asked to call back.
-func (n *Node) Ping(ctx context.Context, p peer.ID, validate bool) (PingResult, error) {
-	return PingResult{}, nil
+func (n *Node) setReady() {
+	n.readyOnce.Do(func() {
+		close(n.ready)
+		n.event(Event{Kind: EventReady, Count: n.contacts.len()})
+	})
 }
 
-// Get returns the value of a key: by default the first valid one that is found. It fails with ErrNotFound.
-func (n *Node) Get(ctx context.Context, key record.Key, opts ...GetOption) (*Value, error) {
-	return nil, ErrNotFound
-}
-
-// GetMany gets many keys with one search and returns one result per key, in order.
-func (n *Node) GetMany(ctx context.Context, keys []record.Key, opts ...GetOption) []GetResult {
+// Close removes the handlers, ends all searches and waits for them. It is idempotent. Run ends too, but whoever called
+// Run waits for it.
+func (n *Node) Close() error {
+	if !n.cfg.ClientMode {
+		n.calls.Remove(MethodPing)
+		n.calls.Remove(MethodStore)
+		n.calls.Remove(MethodFind)
+	}
+	n.end()
+	n.group.close()
+	n.events.close()
 	return nil
 }
-
-// GetEach is GetMany that sends each result as soon as it is known; the channel is closed after the last.
-func (n *Node) GetEach(ctx context.Context, keys []record.Key, opts ...GetOption) <-chan GetResult {
-	return nil
-}
-
-// Store signs a record and stores it at the nodes nearest to its key. The error is that of StoreResult.Failure.
-func (n *Node) Store(ctx context.Context, req StoreRequest) (StoreResult, error) {
-	return StoreResult{}, nil
-}
-
-// StoreMany stores many records with one search and returns one result per request, in order.
-func (n *Node) StoreMany(ctx context.Context, reqs []StoreRequest) []StoreResult { return nil }
-
-// FindNearest returns the k nodes nearest to target that answer, nearest first, this node not among them.
-func (n *Node) FindNearest(ctx context.Context, target kad.ID, k int) ([]kad.Contact, error) {
-	return nil, nil
-}
-
-// Remove takes a peer out of the routing table at once: it was banned or lost its stake.
-func (n *Node) Remove(p peer.ID) {}
-
-// Stats returns the counters.
-func (n *Node) Stats() Stats { return Stats{} }
-
-// ClockOffset returns how far the swarm's clock is ahead of ours, the median over the given number of peers.
-func (n *Node) ClockOffset() (offset time.Duration, peers int) { return 0, 0 }
-
-// Contacts returns the live contacts of the routing table.
-func (n *Node) Contacts() []kad.Contact { return nil }
-
-// Table returns the buckets of the routing table, for people and tools.
-func (n *Node) Table() []kad.BucketInfo { return nil }
 
 func (n *Node) now() time.Time { return n.cfg.Now() }
+
+// group counts goroutines, refuses new ones once closed, and waits. A WaitGroup alone must not grow while it is awaited.
+type group struct {
+	mu     sync.Mutex
+	closed bool
+	wg     sync.WaitGroup
+}
+
+// start runs f in a goroutine unless the group is closed.
+func (g *group) start(f func()) bool {
+	g.mu.Lock()
+	if g.closed {
+		g.mu.Unlock()
+		return false
+	}
+	g.wg.Add(1)
+	g.mu.Unlock()
+	go func() {
+		defer g.wg.Done()
+		f()
+	}()
+	return true
+}
+
+func (g *group) close() {
+	g.mu.Lock()
+	g.closed = true
+	g.mu.Unlock()
+	g.wg.Wait()
+}

@@ -10,7 +10,9 @@ type Stats struct {
 	// The present state.
 	Peers, SparePeers, Buckets int
 	Banned                     int
-	Keys, CachedKeys           int
+	Keys, Records              int
+	CachedKeys, CachedRecords  int
+	RefreshQueue               int // cached keys that will be fetched anew
 	StorageBytes, CacheBytes   int
 	Searches                   int // under way
 	NetworkSize                float64
@@ -38,6 +40,7 @@ type Stats struct {
 	PeersAdded, PeersRemoved, PeersRefused      uint64
 	Bans, Panics, EventsDropped                 uint64
 	Bootstraps, BootstrapsFailed                uint64
+	Crowded                                     uint64 // keys near which nodes lie suspiciously dense
 }
 
 // counters are the atomic twins of the counters in Stats.
@@ -59,5 +62,73 @@ type counters struct {
 	peersAdded, peersRemoved, peersRefused      atomic.Uint64
 	bans, panics                                atomic.Uint64
 	bootstraps, bootstrapsFailed                atomic.Uint64
+	crowded                                     atomic.Uint64
 	searches                                    atomic.Int64
+}
+
+// Stats returns the counters and gauges.
+func (n *Node) Stats() Stats {
+	c := &n.count
+	s := Stats{
+		PingsSent:           c.pingsSent.Load(),
+		FindsSent:           c.findsSent.Load(),
+		StoresSent:          c.storesSent.Load(),
+		PingsFailed:         c.pingsFailed.Load(),
+		FindsFailed:         c.findsFailed.Load(),
+		StoresFailed:        c.storesFailed.Load(),
+		Lookups:             c.lookups.Load(),
+		LookupAsks:          c.lookupAsks.Load(),
+		LookupsUnconverged:  c.lookupsUnconverged.Load(),
+		Gets:                c.gets.Load(),
+		GetsLocal:           c.getsLocal.Load(),
+		GetsCached:          c.getsCached.Load(),
+		GetsFound:           c.getsFound.Load(),
+		GetsShared:          c.getsShared.Load(),
+		RecordsSent:         c.recordsSent.Load(),
+		ReplicasAccepted:    c.replicasAccepted.Load(),
+		ReplicasRefused:     c.replicasRefused.Load(),
+		ReplicasUnreachable: c.replicasUnreachable.Load(),
+		CachePushes:         c.cachePushes.Load(),
+		CacheRefreshes:      c.cacheRefreshes.Load(),
+		HandedOver:          c.handedOver.Load(),
+		Republished:         c.republished.Load(),
+		AnswersInvalid:      c.answersInvalid.Load(),
+		AnswersHostile:      c.answersHostile.Load(),
+		PagesRead:           c.pagesRead.Load(),
+		PingsServed:         c.pingsServed.Load(),
+		FindsServed:         c.findsServed.Load(),
+		StoresServed:        c.storesServed.Load(),
+		MalformedRequests:   c.malformedRequests.Load(),
+		Truncated:           c.truncated.Load(),
+		RecordsStored:       c.recordsStored.Load(),
+		RecordsRefused:      c.recordsRefused.Load(),
+		RecordsStale:        c.recordsStale.Load(),
+		VerifyQueued:        c.verifyQueued.Load(),
+		VerifyDropped:       c.verifyDropped.Load(),
+		PeersAdded:          c.peersAdded.Load(),
+		PeersRemoved:        c.peersRemoved.Load(),
+		PeersRefused:        c.peersRefused.Load(),
+		Bans:                c.bans.Load(),
+		Panics:              c.panics.Load(),
+		Bootstraps:          c.bootstraps.Load(),
+		BootstrapsFailed:    c.bootstrapsFailed.Load(),
+		Searches:            int(c.searches.Load()), EventsDropped: n.events.dropped.Load(),
+	}
+	s.NetworkSize, s.NetworkSizeConfident = n.contacts.networkSize()
+	s.ClockOffset, s.ClockSamples = n.ClockOffset()
+	storage, cache := n.shelves.stats()
+	s.Keys, s.Records, s.StorageBytes = storage.Keys, storage.Entries, int(storage.Bytes)
+	s.CachedKeys, s.CachedRecords, s.CacheBytes = cache.Keys, cache.Entries, int(cache.Bytes)
+	s.RefreshQueue = n.due.len()
+	now := n.now()
+	n.contacts.mu.Lock()
+	defer n.contacts.mu.Unlock()
+	table := n.contacts.table.Stats()
+	s.Peers, s.SparePeers, s.Buckets = table.Live, table.Spare, table.Buckets
+	for _, b := range n.contacts.banned {
+		if now.Before(b.until) {
+			s.Banned++
+		}
+	}
+	return s
 }

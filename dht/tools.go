@@ -15,7 +15,7 @@ type TraceReport struct {
 	Key     record.Key
 	Value   *Value // nil if none was found
 	Took    time.Duration
-	Stats   kad.TargetStats
+	Stats   kad.TargetStats // with the reason why the search stopped
 	Steps   []TraceStep
 	Nearest []kad.Contact // that answered, nearest first
 }
@@ -27,13 +27,48 @@ type TraceStep struct {
 	Found bool   // the answer held a valid value
 }
 
-// Trace searches a key without caches and tells each hop, how long it took, and why the search stopped.
-func (n *Node) Trace(ctx context.Context, key record.Key) (*TraceReport, error) { return nil, nil }
+// Trace searches a key without caches, as a get for the latest value does, and tells each hop, how long it took, and why
+// the search stopped.
+func (n *Node) Trace(ctx context.Context, key record.Key) (*TraceReport, error) {
+	ctx, cancel := n.bounded(ctx)
+	defer cancel()
+	report := &TraceReport{Key: key}
+	found := map[peer.ID]bool{}
+	failures := map[uint32]string{}
+	var best *finding
+	s := &search{n: n, targets: []kad.ID{kad.ID(key)}, paths: n.cfg.Paths}
+	s.answered = func(from kad.Contact, _ []kad.ID, a *answer) []kad.ID {
+		if a.found[0] != nil {
+			found[from.Peer] = true
+			best = merge(best, a.found[0])
+		}
+		return nil
+	}
+	s.failed = func(ask kad.Ask, err error) { failures[ask.Seq] = err.Error() }
+	s.finished = func(l *kad.Lookup, target kad.ID) {
+		report.Stats = l.Stats(target)
+		report.Nearest = l.Nearest(nil, target, n.cfg.BucketSize)
+		for _, step := range l.Steps(target) {
+			report.Steps = append(report.Steps, TraceStep{Step: step, Err: failures[step.Seq], Found: found[step.Contact.Peer]})
+		}
+	}
+	start := time.Now()
+	s.run(ctx)
+	report.Took = time.Since(start)
+	if best != nil {
+		report.Value = n.open(key, best)
+	}
+	if ctx.Err() != nil {
+		return report, n.ended(ctx)
+	}
+	return report, nil
+}
 
 // Graph is the swarm as its members see each other.
 type Graph struct {
 	Nodes []GraphNode
 	Took  time.Duration
+	Cut   bool // there were more nodes than CrawlOptions.MaxNodes
 }
 
 // GraphNode is one member.
@@ -51,5 +86,128 @@ type CrawlOptions struct {
 	Parallel int // 0: 16
 }
 
-// Crawl asks every node it can reach for its neighbours, and returns the graph.
-func (n *Node) Crawl(ctx context.Context, opts CrawlOptions) (*Graph, error) { return nil, nil }
+const (
+	defaultCrawl   = 10_000
+	crawlProbes    = 12 // bits of the space asked about per node: all of its table in swarms of up to some 80,000 nodes
+	crawlBatchSize = 6  // probes per question
+)
+
+// Crawl asks every node that it can reach for the nodes near itself and at several distances, and returns who knows whom.
+func (n *Node) Crawl(ctx context.Context, opts CrawlOptions) (*Graph, error) {
+	if opts.MaxNodes <= 0 {
+		opts.MaxNodes = defaultCrawl
+	}
+	if opts.Parallel <= 0 {
+		opts.Parallel = 16
+	}
+	start := time.Now()
+	graph := &Graph{}
+	seen := map[peer.ID]bool{n.me: true}
+	var queue []kad.Contact
+	push := func(list []kad.Contact) {
+		for _, c := range list {
+			if !seen[c.Peer] {
+				if len(seen) > opts.MaxNodes {
+					graph.Cut = true
+					return
+				}
+				seen[c.Peer] = true
+				queue = append(queue, c)
+			}
+		}
+	}
+	push(n.Contacts())
+	self := GraphNode{Contact: kad.Contact{ID: n.self, Peer: n.me}}
+	for _, c := range queue {
+		self.Peers = append(self.Peers, c.Peer)
+	}
+	if !n.cfg.ClientMode {
+		graph.Nodes = append(graph.Nodes, self)
+	}
+	type result struct {
+		node GraphNode
+		near []kad.Contact
+		addr map[peer.ID][]byte
+	}
+	results := make(chan result, opts.Parallel)
+	active := 0
+	for len(queue) > 0 || active > 0 {
+		for len(queue) > 0 && active < opts.Parallel && ctx.Err() == nil {
+			c := queue[0]
+			queue = queue[1:]
+			if !n.group.start(func() {
+				var r result
+				r.node, r.near, r.addr = n.probe(ctx, c)
+				results <- r
+			}) {
+				return graph, ErrClosed
+			}
+			active++
+		}
+		if active == 0 {
+			break
+		}
+		r := <-results
+		active--
+		for p, blob := range r.addr {
+			if !seen[p] {
+				n.learnAddrs(p, blob)
+			}
+		}
+		graph.Nodes = append(graph.Nodes, r.node)
+		push(r.near)
+	}
+	graph.Took = time.Since(start)
+	if ctx.Err() != nil {
+		return graph, ctx.Err()
+	}
+	return graph, nil
+}
+
+// probe asks one node for its neighbours at several distances from itself.
+func (n *Node) probe(ctx context.Context, c kad.Contact) (GraphNode, []kad.Contact, map[peer.ID][]byte) {
+	node := GraphNode{Contact: c}
+	for _, a := range n.calls.Host().Libp2p().Peerstore().Addrs(c.Peer) {
+		node.Addrs = append(node.Addrs, a.String())
+	}
+	probes := []kad.ID{c.ID}
+	for bit := range crawlProbes - 1 {
+		probes = append(probes, c.ID.FlipBit(bit))
+	}
+	seen := map[peer.ID]bool{}
+	addrs := map[peer.ID][]byte{}
+	var near []kad.Contact
+	for len(probes) > 0 {
+		k := min(crawlBatchSize, len(probes))
+		start := time.Now()
+		a, err := n.find(ctx, c, probes[:k], true)
+		if err != nil {
+			node.Err = err.Error()
+			break
+		}
+		if node.RTT == 0 {
+			node.RTT = time.Since(start)
+		}
+		probes = probes[k:]
+		for _, list := range a.nearest {
+			for _, other := range list {
+				if !seen[other.Peer] {
+					seen[other.Peer] = true
+					node.Peers = append(node.Peers, other.Peer)
+					near = append(near, other)
+				}
+			}
+		}
+		for p, blob := range a.addrs {
+			addrs[p] = blob
+		}
+	}
+	return node, near, addrs
+}
+
+// Snapshot returns the verified contacts of the routing table, to be given back as Config.Restore after a restart.
+func (n *Node) Snapshot() kad.Snapshot {
+	n.contacts.mu.Lock()
+	defer n.contacts.mu.Unlock()
+	return n.contacts.table.Snapshot(n.now())
+}

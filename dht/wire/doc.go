@@ -8,7 +8,7 @@
 // Four optional fields extend the messages between nodes of this implementation. They are only sent on request, and a
 // Python node neither asks for nor sees them:
 //
-//	FindRequest.want (16)        bits: WantAddrs, WantPages
+//	FindRequest.want (16)        bits: WantAddrs, WantPages, WantNearest
 //	FindRequest.after (17)       one cursor per key: continue a dictionary that did not fit into one answer
 //	FindResult.nearest_addrs(16) the addresses of each nearest peer, so that no second DHT is needed to find them
 //	FindResult.cursor (17)       there is more of this dictionary: ask again with it in after

@@ -13,8 +13,9 @@ const IDSize = 20
 
 // Bits of FindRequest.Want.
 const (
-	WantAddrs uint64 = 1 << iota // the addresses of the nearest peers
-	WantPages                    // a cursor for a dictionary that does not fit
+	WantAddrs   uint64 = 1 << iota // the addresses of the nearest peers
+	WantPages                      // a cursor for a dictionary that does not fit
+	WantNearest                    // the nearest peers only, no values
 )
 
 // ErrMalformed is wrapped by every decoding error: the bytes are no valid message, or go beyond a limit.

@@ -1,0 +1,384 @@
+package dht
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	"github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/hypertensor-blockchain/mesh/dht/wire"
+	"github.com/hypertensor-blockchain/mesh/kad"
+	"github.com/hypertensor-blockchain/mesh/rpc"
+)
+
+const (
+	maxBanned       = 4096             // peers in back-off; beyond it the shortest bans go first
+	maxAddrs        = 4096             // peers whose encoded addresses are kept
+	maxAddrsPerPeer = 8                // addresses of one peer told to others
+	addrsAge        = time.Minute      // how long encoded addresses are reused
+	maxRemembered   = 256              // peers that once were in the table, to heal a split swarm with
+	learnedAddrTTL  = 10 * time.Minute // addresses that others told us; long enough for one search and its stores
+)
+
+// contacts is all that the node knows about its peers: the routing table and how it sizes the swarm, who is in back-off,
+// and the addresses to tell others. One mutex guards it; nothing is called under it but pure code.
+type contacts struct {
+	mu     sync.Mutex
+	table  *kad.Table
+	size   kad.SizeEstimator
+	banned map[peer.ID]ban
+	addrs  map[peer.ID]addrBlob
+	lost   map[peer.ID]time.Time // left the table at; candidates for a merge
+	base   time.Duration
+	max    time.Duration
+}
+
+type ban struct {
+	until    time.Time
+	failures int
+}
+
+// addrBlob is the addresses of a peer as find answers carry them.
+type addrBlob struct {
+	blob []byte
+	at   time.Time
+}
+
+func (c *contacts) init(cfg Config, self kad.ID) {
+	c.table = kad.NewTable(kad.TableConfig{
+		Self: self, BucketSize: cfg.BucketSize, DepthModulo: cfg.DepthModulo, AllowFree: cfg.Python, Seed: cfg.Seed,
+	})
+	c.banned = make(map[peer.ID]ban)
+	c.addrs = make(map[peer.ID]addrBlob)
+	c.lost = make(map[peer.ID]time.Time)
+	c.base, c.max = cfg.BackoffBase, cfg.BackoffMax
+}
+
+func (c *contacts) len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.table.Len()
+}
+
+func (c *contacts) nearest(dst []kad.Contact, target kad.ID, k int, exclude kad.ID) []kad.Contact {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.table.Nearest(dst, target, k, exclude)
+}
+
+// isBanned reports whether a peer is in back-off.
+func (c *contacts) isBanned(p peer.ID, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b, ok := c.banned[p]
+	return ok && now.Before(b.until)
+}
+
+// ban puts a peer into back-off and returns for how long.
+func (c *contacts) ban(p peer.ID, now time.Time) time.Duration {
+	if c.base < 0 {
+		return 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b, ok := c.banned[p]
+	if !ok && len(c.banned) >= maxBanned {
+		c.pruneBans(now)
+	}
+	if now.Before(b.until) {
+		return 0 // several questions were in flight when it failed: that is one failure
+	}
+	pause := c.max
+	if b.failures < 30 {
+		pause = min(c.base<<b.failures, c.max)
+	}
+	c.banned[p] = ban{until: now.Add(pause), failures: b.failures + 1}
+	return pause
+}
+
+// pruneBans makes room: bans that are over go, and if that is not enough, an arbitrary half.
+func (c *contacts) pruneBans(now time.Time) {
+	for p, b := range c.banned {
+		if now.After(b.until) {
+			delete(c.banned, p)
+		}
+	}
+	for p := range c.banned {
+		if len(c.banned) <= maxBanned/2 {
+			break
+		}
+		delete(c.banned, p)
+	}
+}
+
+func (c *contacts) pardon(p peer.ID) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.banned, p)
+}
+
+func (c *contacts) timeout(p peer.ID, maximum time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.table.Timeout(p, maximum)
+}
+
+// networkSize returns the estimated number of nodes and whether it rests on enough lookups.
+func (c *contacts) networkSize() (float64, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if size, ok := c.size.Size(); ok {
+		return size, true
+	}
+	return c.table.SizeEstimate(), false
+}
+
+func (c *contacts) observeSize(target kad.ID, nearest []kad.Contact) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.size.Observe(target, nearest)
+}
+
+// remember keeps a peer that left the table as somebody to ask when the swarm may have split.
+func (c *contacts) remember(p peer.ID, now time.Time) {
+	if len(c.lost) >= maxRemembered {
+		oldest := p
+		for q, at := range c.lost {
+			if o, ok := c.lost[oldest]; !ok || at.Before(o) {
+				oldest = q
+			}
+		}
+		delete(c.lost, oldest)
+	}
+	c.lost[p] = now
+}
+
+// alive records that c.Peer answered a question of ours, saying that its ID is c.ID.
+func (n *Node) alive(c kad.Contact, rtt time.Duration) kad.Status {
+	now := n.now()
+	t := &n.contacts
+	t.mu.Lock()
+	known, live, ok := t.table.Find(c.Peer)
+	if ok && live && known.ID == c.ID {
+		c.Addr = known.Addr
+	} else { // asking the connection is slower than all the rest, and must not happen under the lock
+		t.mu.Unlock()
+		c.Addr = n.remoteAddr(c.Peer)
+		t.mu.Lock()
+	}
+	res := t.table.Add(c, now)
+	t.table.ObserveRTT(c.Peer, rtt)
+	delete(t.banned, c.Peer)
+	if res.Status == kad.Added {
+		delete(t.lost, c.Peer)
+	}
+	t.mu.Unlock()
+
+	switch res.Status {
+	case kad.Updated, kad.Known, kad.Spare:
+	case kad.Added:
+		n.count.peersAdded.Add(1)
+		n.event(Event{Kind: EventPeerAdded, Peer: c.Peer})
+		if !n.cfg.ClientMode {
+			select {
+			case n.handover <- c:
+			default: // the republisher brings the records later
+			}
+		}
+	default:
+		n.count.peersRefused.Add(1)
+		n.event(Event{Kind: EventPeerRefused, Peer: c.Peer, Reason: res.Status.String()})
+	}
+	if res.HasCheck {
+		n.queueCheck(res.Check)
+	}
+	return res.Status
+}
+
+// offer records that somebody claims to be c. The table changes only after c answered a question of ours.
+func (n *Node) offer(c kad.Contact) {
+	t := &n.contacts
+	t.mu.Lock()
+	_, live, ok := t.table.Find(c.Peer)
+	t.mu.Unlock()
+	if ok && live {
+		return // the common case: a neighbour asks something
+	}
+	c.Addr = n.remoteAddr(c.Peer)
+	t.mu.Lock()
+	res := t.table.Offer(c, n.now())
+	t.mu.Unlock()
+	if res.HasCheck {
+		n.queueCheck(res.Check)
+	}
+}
+
+// queueCheck asks Run to ping a contact. A full queue forgets it: the table asks again.
+func (n *Node) queueCheck(c kad.Contact) {
+	select {
+	case n.checks <- c:
+		n.count.verifyQueued.Add(1)
+	default:
+		n.count.verifyDropped.Add(1)
+	}
+}
+
+// failed records that a question got no usable answer, and blames the peer if it is to blame.
+func (n *Node) failed(c kad.Contact, err error) {
+	now := n.now()
+	switch blameFor(err) {
+	case blameNobody:
+		return
+	case blameGone:
+		n.contacts.mu.Lock()
+		removed := n.contacts.table.Remove(c.Peer, now)
+		n.contacts.mu.Unlock()
+		if removed {
+			n.count.peersRemoved.Add(1)
+			n.event(Event{Kind: EventPeerRemoved, Peer: c.Peer, Reason: "does not serve the DHT"})
+		}
+	case blamePeer:
+		n.contacts.mu.Lock()
+		evicted := n.contacts.table.Failed(c, now)
+		if evicted {
+			delete(n.contacts.addrs, c.Peer)
+			n.contacts.remember(c.Peer, now)
+		}
+		n.contacts.mu.Unlock()
+		if evicted {
+			n.count.peersRemoved.Add(1)
+			n.event(Event{Kind: EventPeerRemoved, Peer: c.Peer, Reason: "failed too often"})
+		}
+	}
+	if pause := n.contacts.ban(c.Peer, now); pause > 0 {
+		n.count.bans.Add(1)
+		n.event(Event{Kind: EventPeerBanned, Peer: c.Peer, Duration: pause, Reason: rpc.CodeOf(err).String()})
+	}
+}
+
+// blame says whose fault a failed call is.
+type blame uint8
+
+const (
+	blameNobody blame = iota // we gave up, are overloaded, or the peer says that it is
+	blamePeer                // no answer, or an answer that makes no sense
+	blameGone                // the peer is alive and does not serve the DHT
+)
+
+func blameFor(err error) blame {
+	switch rpc.CodeOf(err) {
+	case rpc.Canceled, rpc.ResourceExhausted, rpc.OK:
+		return blameNobody
+	case rpc.Unimplemented:
+		return blameGone
+	case rpc.InvalidArgument:
+		if !rpc.IsRemote(err) {
+			return blameNobody // our own request was no good, for instance too large
+		}
+		return blamePeer
+	default:
+		return blamePeer
+	}
+}
+
+// remoteAddr returns the IP address of the connection to a peer; the zero address if there is none or it is relayed.
+func (n *Node) remoteAddr(p peer.ID) netip.Addr {
+	for _, conn := range n.calls.Host().Libp2p().Network().ConnsToPeer(p) {
+		remote := conn.RemoteMultiaddr()
+		if isRelayed(remote) {
+			continue
+		}
+		if ip, err := manet.ToIP(remote); err == nil {
+			if addr, ok := netip.AddrFromSlice(ip); ok {
+				return addr.Unmap()
+			}
+		}
+	}
+	return netip.Addr{}
+}
+
+func isRelayed(a multiaddr.Multiaddr) bool {
+	_, err := a.ValueForProtocol(multiaddr.P_CIRCUIT)
+	return err == nil
+}
+
+// addrsOf returns the addresses of a peer as find answers carry them.
+func (n *Node) addrsOf(p peer.ID, now time.Time) []byte {
+	t := &n.contacts
+	t.mu.Lock()
+	have, ok := t.addrs[p]
+	t.mu.Unlock()
+	if ok && now.Sub(have.at) < addrsAge {
+		return have.blob
+	}
+	var blob []byte
+	count := 0
+	for _, a := range n.calls.Host().Libp2p().Peerstore().Addrs(p) {
+		b := a.Bytes()
+		if count == maxAddrsPerPeer || len(blob)+len(b)+2 > 1<<10 {
+			break
+		}
+		blob = wire.AppendAddr(blob, b)
+		count++
+	}
+	t.mu.Lock()
+	if len(t.addrs) >= maxAddrs {
+		clear(t.addrs)
+	}
+	t.addrs[p] = addrBlob{blob, now}
+	t.mu.Unlock()
+	return blob
+}
+
+// learnAddrs keeps the addresses that a find answer gave for a peer which we are about to call. The channel proves who
+// answers there, so a lie costs one failed dial.
+func (n *Node) learnAddrs(p peer.ID, blob []byte) {
+	if len(blob) == 0 {
+		return
+	}
+	h := n.calls.Host().Libp2p()
+	if len(h.Network().ConnsToPeer(p)) > 0 {
+		return
+	}
+	addrs := make([]multiaddr.Multiaddr, 0, maxAddrsPerPeer)
+	wire.Addrs(blob, func(b []byte) bool {
+		if a, err := multiaddr.NewMultiaddrBytes(b); err == nil {
+			addrs = append(addrs, a)
+		}
+		return len(addrs) < maxAddrsPerPeer
+	})
+	if len(addrs) > 0 {
+		h.Peerstore().AddAddrs(p, addrs, min(learnedAddrTTL, peerstore.RecentlyConnectedAddrTTL))
+	}
+}
+
+// Remove takes a peer out of the routing table at once: it was banned or lost its stake.
+func (n *Node) Remove(p peer.ID) {
+	n.contacts.mu.Lock()
+	removed := n.contacts.table.Remove(p, n.now())
+	delete(n.contacts.addrs, p)
+	delete(n.contacts.lost, p)
+	n.contacts.mu.Unlock()
+	if removed {
+		n.count.peersRemoved.Add(1)
+		n.event(Event{Kind: EventPeerRemoved, Peer: p, Reason: "removed by the application"})
+	}
+}
+
+// Contacts returns the live contacts of the routing table.
+func (n *Node) Contacts() []kad.Contact {
+	n.contacts.mu.Lock()
+	defer n.contacts.mu.Unlock()
+	return n.contacts.table.Contacts(nil)
+}
+
+// Table returns the buckets of the routing table, for people and tools.
+func (n *Node) Table() []kad.BucketInfo {
+	n.contacts.mu.Lock()
+	defer n.contacts.mu.Unlock()
+	return n.contacts.table.Buckets()
+}

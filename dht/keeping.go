@@ -1,0 +1,154 @@
+package dht
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/hypertensor-blockchain/mesh/kad"
+	"github.com/hypertensor-blockchain/mesh/record"
+)
+
+// keepRecords hands records over to newcomers that should hold them and republishes them, until ctx ends.
+func (n *Node) keepRecords(ctx context.Context) {
+	period := n.cfg.RepublishInterval
+	var next time.Time
+	if period > 0 {
+		next = n.now().Add(jitter(period))
+	}
+	for ctx.Err() == nil {
+		var after <-chan time.Time
+		var timer *time.Timer
+		if !next.IsZero() {
+			timer = time.NewTimer(max(next.Sub(n.now()), 0))
+			after = timer.C
+		}
+		select {
+		case c := <-n.handover:
+			n.handOver(ctx, c)
+		case <-after:
+			n.republish(ctx)
+			next = n.now().Add(jitter(period))
+		case <-ctx.Done():
+		}
+		if timer != nil {
+			timer.Stop()
+		}
+	}
+}
+
+// jitter spreads a period over 0.75 to 1.25 of itself, so that nodes that started together do not act together.
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.75 + 0.5*rand.Float64())) //nolint:gosec // not a secret
+}
+
+// handOver gives a node that is new in the table the records that it should hold. Of the nodes that hold a record only
+// the nearest does so.
+func (n *Node) handOver(ctx context.Context, c kad.Contact) {
+	held := n.shelves.all(n.now())
+	if len(held) == 0 {
+		return
+	}
+	var recs []record.Record
+	var near []kad.Contact
+	var key record.Key
+	give := false
+	for i, h := range held {
+		if i == 0 || h.Key != key {
+			key = h.Key
+			near = n.contacts.nearest(near[:0], kad.ID(key), n.cfg.Replicas, c.ID)
+			give = len(near) == 0 || (kad.Nearer(kad.ID(key), n.self, near[0].ID) &&
+				(len(near) < n.cfg.Replicas || kad.Nearer(kad.ID(key), c.ID, near[len(near)-1].ID)))
+		}
+		if give {
+			recs = append(recs, h.Record)
+		}
+	}
+	if len(recs) == 0 {
+		return
+	}
+	n.sendRecords(ctx, c, recs, false)
+	n.count.handedOver.Add(uint64(len(recs)))
+	n.event(Event{Kind: EventHandOver, Peer: c.Peer, Count: len(recs)})
+}
+
+// republish sends the records that this node is nearest to again to those that should hold them.
+func (n *Node) republish(ctx context.Context) {
+	count := n.distribute(ctx, func(key kad.ID, near []kad.Contact) []kad.Contact {
+		if len(near) == 0 || !kad.Nearer(key, n.self, near[0].ID) {
+			return nil
+		}
+		return near[:min(len(near), n.cfg.Replicas-1)]
+	})
+	if count > 0 {
+		n.count.republished.Add(uint64(count)) //nolint:gosec // a count
+		n.event(Event{Kind: EventRepublished, Count: count})
+	}
+}
+
+// leave gives every record to the node that becomes its holder when this one is gone.
+func (n *Node) leave() {
+	if n.cfg.ClientMode || n.cfg.LeaveTimeout < 0 || n.life.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(n.life, n.cfg.LeaveTimeout)
+	defer cancel()
+	count := n.distribute(ctx, func(_ kad.ID, near []kad.Contact) []kad.Contact {
+		if len(near) == 0 {
+			return nil
+		}
+		return near[len(near)-1:] // the others have it already
+	})
+	n.count.handedOver.Add(uint64(count)) //nolint:gosec // a count
+}
+
+// distribute sends every record held to the contacts that pick returns for its key, out of the Replicas nearest, a few
+// contacts at once. It returns the number of records that were sent at least once.
+func (n *Node) distribute(ctx context.Context, pick func(key kad.ID, near []kad.Contact) []kad.Contact) int {
+	type load struct {
+		to   kad.Contact
+		recs []record.Record
+	}
+	loads := make(map[peer.ID]*load)
+	count := 0
+	var near, to []kad.Contact
+	var key record.Key
+	for i, h := range n.shelves.all(n.now()) {
+		if i == 0 || h.Key != key {
+			key = h.Key
+			near = n.contacts.nearest(near[:0], kad.ID(key), n.cfg.Replicas, kad.ID{})
+			to = pick(kad.ID(key), near)
+		}
+		if len(to) > 0 {
+			count++
+		}
+		for _, c := range to {
+			l := loads[c.Peer]
+			if l == nil {
+				l = &load{to: c}
+				loads[c.Peer] = l
+			}
+			l.recs = append(l.recs, h.Record)
+		}
+	}
+	slots := make(chan struct{}, n.cfg.Parallel)
+	var wg sync.WaitGroup
+	for _, l := range loads {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			n.sendRecords(ctx, l.to, l.recs, false)
+		})
+	}
+	wg.Wait()
+	return count
+}

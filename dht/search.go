@@ -1,0 +1,247 @@
+package dht
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/hypertensor-blockchain/mesh/kad"
+	"github.com/hypertensor-blockchain/mesh/rpc"
+)
+
+const maxKnownAddrs = 4096 // peers whose addresses one search keeps
+
+// search drives one kad.Lookup: one goroutine owns the lookup, every question is a goroutine of its own that reports back
+// over a channel. Questions are not cancelled when the search ends early: their answers still tell who is alive, and
+// each is bounded by Config.CallTimeout.
+type search struct {
+	n           *Node
+	targets     []kad.ID
+	paths       int
+	want        int
+	nearestOnly bool
+
+	// answered is called with each answer, before the lookup sees it. It returns the targets that need no more answers.
+	answered func(from kad.Contact, keys []kad.ID, a *answer) (enough []kad.ID)
+	// failed is called with each question that got no answer. Optional.
+	failed func(ask kad.Ask, err error)
+	// finished is called once for each target, in the goroutine of run, with the lookup still at hand.
+	finished func(l *kad.Lookup, target kad.ID)
+
+	// cancelled brings targets that nobody wants any more. Optional.
+	cancelled <-chan kad.ID
+
+	addrs map[peer.ID][]byte // where to find those that others named; owned by run
+}
+
+type outcome struct {
+	ask kad.Ask
+	ans *answer
+	err error
+}
+
+// run performs the search until all targets are finished or ctx ends.
+func (s *search) run(ctx context.Context) {
+	n := s.n
+	n.count.lookups.Add(uint64(len(s.targets)))
+	n.count.searches.Add(1)
+	defer n.count.searches.Add(-1)
+
+	l := kad.NewLookup(s.config(), s.seeds())
+	s.addrs = make(map[peer.ID][]byte)
+	outcomes := make(chan outcome, n.cfg.Parallel)
+	over := make(chan struct{})
+	defer close(over) // lets late questions go
+	var timer *time.Timer
+	defer func() {
+		if timer != nil {
+			timer.Stop()
+		}
+	}()
+	var finished []kad.ID
+	for {
+		for _, ask := range l.Next(n.now()) {
+			s.send(l, ask, outcomes, over)
+		}
+		finished = l.Finished(finished[:0])
+		for _, target := range finished {
+			n.contacts.observe(l, target)
+			s.finished(l, target)
+		}
+		if l.Done() {
+			return
+		}
+		if l.InFlight() == 0 { // nobody left to ask, and the lookup did not notice: a fault of ours
+			l.StopAll(kad.StopExhausted)
+			continue
+		}
+		var wake <-chan time.Time
+		if at, ok := l.Wake(); ok {
+			pause := at.Sub(n.now())
+			if timer == nil {
+				timer = time.NewTimer(pause)
+			} else {
+				timer.Reset(pause)
+			}
+			wake = timer.C
+		}
+		select {
+		case o := <-outcomes:
+			s.take(l, o)
+		case target := <-s.cancelled:
+			l.Stop(target, kad.StopCanceled)
+		case <-wake:
+		case <-ctx.Done():
+			why := kad.StopCanceled
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				why = kad.StopDeadline
+			}
+			l.StopAll(why)
+		}
+	}
+}
+
+func (s *search) config() kad.LookupConfig {
+	n := s.n
+	size, _ := n.contacts.networkSize()
+	return kad.LookupConfig{
+		Self: n.self, SelfPeer: n.me, Targets: s.targets,
+		Beam: n.cfg.BucketSize, Want: s.want, Paths: s.paths,
+		Parallel: n.cfg.Parallel, TargetsPerCall: n.cfg.KeysPerCall, MaxAsks: n.cfg.MaxAsks,
+		AllowFree: n.cfg.Python, NetworkSize: size,
+		Exclude:     func(p peer.ID) bool { return n.contacts.isBanned(p, n.now()) },
+		SoftTimeout: func(c kad.Contact) time.Duration { return n.contacts.timeout(c.Peer, n.cfg.CallTimeout) },
+	}
+}
+
+// seeds returns what our own table knows nearest to the targets.
+func (s *search) seeds() []kad.Contact {
+	k := s.n.cfg.BucketSize * min(s.paths+1, 3) // disjoint paths need different beginnings
+	if s.paths <= 1 {
+		k = s.n.cfg.BucketSize
+	}
+	buf := make([]kad.Contact, 0, k)
+	if len(s.targets) == 1 {
+		return s.n.contacts.nearest(buf, s.targets[0], k, kad.ID{})
+	}
+	var seeds []kad.Contact
+	seen := make(map[peer.ID]struct{})
+	for _, t := range s.targets {
+		buf = s.n.contacts.nearest(buf[:0], t, k, kad.ID{})
+		for _, c := range buf {
+			if _, ok := seen[c.Peer]; !ok {
+				seen[c.Peer] = struct{}{}
+				seeds = append(seeds, c)
+			}
+		}
+	}
+	return seeds
+}
+
+// send asks one question in a goroutine of its own.
+func (s *search) send(l *kad.Lookup, ask kad.Ask, outcomes chan<- outcome, over <-chan struct{}) {
+	n := s.n
+	n.count.lookupAsks.Add(1)
+	if blob, ok := s.addrs[ask.Contact.Peer]; ok {
+		n.learnAddrs(ask.Contact.Peer, blob)
+	}
+	started := n.group.start(func() {
+		o := outcome{ask: ask}
+		o.ans, o.err = n.find(n.life, ask.Contact, ask.Targets, s.nearestOnly)
+		select {
+		case outcomes <- o:
+		case <-over:
+		}
+	})
+	if !started {
+		l.Failed(n.now(), ask, kad.FailCanceled)
+	}
+}
+
+// take gives an outcome to the caller and to the lookup.
+func (s *search) take(l *kad.Lookup, o outcome) {
+	n := s.n
+	if o.err != nil {
+		if s.failed != nil {
+			s.failed(o.ask, o.err)
+		}
+		l.Failed(n.now(), o.ask, failReason(o.err))
+		return
+	}
+	for p, blob := range o.ans.addrs {
+		if len(s.addrs) < maxKnownAddrs {
+			s.addrs[p] = blob
+		}
+	}
+	enough := s.answered(o.ask.Contact, o.ask.Targets, o.ans)
+	report := l.Answer(n.now(), o.ask, o.ans.nearest)
+	if report.Hostile() {
+		n.hostile(o.ask.Contact, "list of nearest peers that no honest node sends") //nolint:errcheck // what was good in it is used
+	}
+	for _, target := range enough {
+		l.Stop(target, kad.StopFound)
+	}
+}
+
+func failReason(err error) kad.FailReason {
+	switch {
+	case errors.Is(err, errMismatch):
+		return kad.FailMismatch
+	}
+	switch rpc.CodeOf(err) {
+	case rpc.DeadlineExceeded:
+		return kad.FailTimeout
+	case rpc.Unavailable:
+		return kad.FailUnreachable
+	case rpc.Canceled:
+		return kad.FailCanceled
+	default:
+		return kad.FailRefused
+	}
+}
+
+// observe learns from a search that converged how large the swarm is.
+func (c *contacts) observe(l *kad.Lookup, target kad.ID) {
+	if l.Reason(target) != kad.StopConverged {
+		return
+	}
+	nearest := l.Nearest(nil, target, 20)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.size.Observe(target, nearest)
+}
+
+// FindNearest returns the k nodes nearest to target that answer, nearest first, this node not among them.
+func (n *Node) FindNearest(ctx context.Context, target kad.ID, k int) ([]kad.Contact, error) {
+	k = min(max(k, 1), n.cfg.BucketSize)
+	var found []kad.Contact
+	s := &search{
+		n: n, targets: []kad.ID{target}, paths: n.cfg.Paths, want: k, nearestOnly: true,
+		answered: func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil },
+		finished: func(l *kad.Lookup, target kad.ID) { found = l.Nearest(nil, target, k) },
+	}
+	ctx, cancel := n.bounded(ctx)
+	defer cancel()
+	s.run(ctx)
+	if err := ctx.Err(); err != nil && len(found) == 0 {
+		return nil, n.ended(ctx)
+	}
+	return found, nil
+}
+
+// bounded limits a search of the caller's own to SearchTimeout and to the life of the node.
+func (n *Node) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, n.cfg.SearchTimeout)
+	stop := context.AfterFunc(n.life, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// ended says why a context of bounded ended.
+func (n *Node) ended(ctx context.Context) error {
+	if n.life.Err() != nil {
+		return ErrClosed
+	}
+	return ctx.Err()
+}

@@ -1,0 +1,217 @@
+package dht
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/hypertensor-blockchain/mesh/dht/wire"
+	"github.com/hypertensor-blockchain/mesh/kad"
+	"github.com/hypertensor-blockchain/mesh/record"
+	"github.com/hypertensor-blockchain/mesh/rpc"
+)
+
+// guard recovers a handler at its edge: a fault of ours costs one call, and is counted and logged.
+func (n *Node) guard(h rpc.UnaryHandler) rpc.UnaryHandler {
+	return func(ctx context.Context, req *rpc.Request) (resp []byte, err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				n.count.panics.Add(1)
+				n.cfg.Logger.Error("dht: handler panicked", "method", string(req.Method), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+				err = rpc.Errorf(rpc.Internal, "handler failed")
+			}
+		}()
+		return h(ctx, req)
+	}
+}
+
+// malformed refuses a request that cannot be decoded or goes beyond a limit.
+func (n *Node) malformed(p peer.ID, err error) error {
+	n.count.malformedRequests.Add(1)
+	n.event(Event{Kind: EventAnswerHostile, Peer: p, Reason: "request cannot be decoded"})
+	return rpc.Errorf(rpc.InvalidArgument, "%w", err)
+}
+
+// greet notes who asked. A claim changes nothing by itself: the table wants an answer to a question of ours first.
+func (n *Node) greet(p peer.ID, info wire.NodeInfo) (kad.Contact, bool) {
+	if len(info.ID) == 0 || p == n.me {
+		return kad.Contact{}, false
+	}
+	c := kad.Contact{ID: kad.ID(info.ID), Peer: p}
+	if !n.cfg.Python && !c.Bound() {
+		n.count.peersRefused.Add(1)
+		n.event(Event{Kind: EventPeerRefused, Peer: p, Reason: kad.RefusedFree.String()})
+		return c, false
+	}
+	n.offer(c)
+	return c, true
+}
+
+// servePing answers a ping. Asked to validate, it calls the sender back and says whether the sender is who it claims to
+// be; whatever comes of it concerns the sender's own entry only.
+func (n *Node) servePing(ctx context.Context, req *rpc.Request) ([]byte, error) {
+	n.count.pingsServed.Add(1)
+	var m wire.PingRequest
+	if err := m.Decode(req.Data); err != nil {
+		return nil, n.malformed(req.Peer, err)
+	}
+	resp := wire.PingResponse{Peer: n.info}
+	if claim, ok := n.greet(req.Peer, m.Peer); ok && m.Validate {
+		_, c, err := n.ping(ctx, req.Peer, false)
+		resp.Available = err == nil && c.ID == claim.ID
+	}
+	resp.Time = float64(record.ExpirationAt(n.now()))
+	return resp.Append(make([]byte, 0, 48)), nil
+}
+
+// serveFind answers with what this node holds for each key and with the peers that it knows nearest to it.
+func (n *Node) serveFind(_ context.Context, req *rpc.Request) ([]byte, error) {
+	n.count.findsServed.Add(1)
+	var m wire.FindRequest
+	if err := m.Decode(req.Data, n.limits); err != nil {
+		return nil, n.malformed(req.Peer, err)
+	}
+	n.greet(req.Peer, m.Peer)
+	exclude := kad.ID{}
+	if len(m.Peer.ID) > 0 {
+		exclude = kad.ID(m.Peer.ID)
+	}
+	now := n.now()
+	resp := wire.FindResponse{Peer: n.info, Results: make([]wire.FindResult, len(m.Keys))}
+	budget := n.cfg.MaxAnswer
+	near := make([]kad.Contact, 0, n.cfg.BucketSize)
+	for i, k := range m.Keys {
+		r := &resp.Results[i]
+		var after []byte
+		if len(m.After) > 0 {
+			after = m.After[i]
+		}
+		if len(after) == 0 { // a further page has no need of them
+			near = n.contacts.nearest(near[:0], kad.ID(k), n.cfg.BucketSize, exclude)
+			budget -= n.appendNearest(r, near, m.Want&wire.WantAddrs != 0)
+		}
+		if m.Want&wire.WantNearest != 0 {
+			continue
+		}
+		// What is left is shared evenly among the keys that are left, so that one large dictionary starves no other key.
+		share := max(budget, 0) / (len(m.Keys) - i)
+		if n.shelves.answer(r, record.Key(k), after, m.Want&wire.WantPages != 0, share, now) {
+			n.count.truncated.Add(1)
+		}
+		budget -= len(r.Value)
+	}
+	return resp.Append(make([]byte, 0, resp.Size())), nil
+}
+
+// appendNearest adds contacts to a result and returns how many bytes they take.
+func (n *Node) appendNearest(r *wire.FindResult, near []kad.Contact, addrs bool) (size int) {
+	lists := make([][]byte, 2*len(near), 3*len(near))
+	r.NearestIDs, r.NearestPeers = lists[:len(near):len(near)], lists[len(near):]
+	ids := make([]byte, 0, 64*len(near))
+	for j := range near {
+		at := len(ids)
+		ids = append(ids, near[j].ID[:]...)
+		ids = append(ids, near[j].Peer...)
+		r.NearestIDs[j], r.NearestPeers[j] = ids[at:at+wire.IDSize], ids[at+wire.IDSize:]
+	}
+	size = len(ids) + 4*len(near)
+	if addrs {
+		now := n.now()
+		r.NearestAddrs = make([][]byte, len(near))
+		for j := range near {
+			r.NearestAddrs[j] = n.addrsOf(near[j].Peer, now)
+			size += len(r.NearestAddrs[j]) + 4
+		}
+	}
+	return size
+}
+
+// serveStore judges each record by itself: validated first, then stored, and what is refused changes nothing.
+func (n *Node) serveStore(_ context.Context, req *rpc.Request) ([]byte, error) {
+	n.count.storesServed.Add(1)
+	var m wire.StoreRequest
+	if err := m.Decode(req.Data, n.limits); err != nil {
+		return nil, n.malformed(req.Peer, err)
+	}
+	n.greet(req.Peer, m.Peer)
+	q := record.Request{Kind: record.Post, Sender: req.Peer, Now: n.now(), Phase: n.phase()}
+	resp := wire.StoreResponse{Peer: n.info, OK: make([]bool, len(m.Keys))}
+	codes := make([]wire.Code, len(m.Keys))
+	for i := range m.Keys {
+		r := record.Record{Key: record.Key(m.Keys[i]), Subkey: m.Subkeys[i], Value: m.Values[i], Expiration: record.Expiration(m.Expiration[i])}
+		if len(r.Subkey) == 0 {
+			codes[i] = n.acceptDictionary(r, m.InCache[i], q)
+		} else {
+			codes[i] = n.accept(r, m.InCache[i], q)
+		}
+		resp.OK[i] = codes[i] == wire.CodeStored
+	}
+	if m.WantCodes {
+		resp.Codes = codes
+	}
+	return resp.Append(make([]byte, 0, 32+3*len(codes))), nil
+}
+
+// accept validates and stores one record.
+func (n *Node) accept(r record.Record, inCache bool, q record.Request) wire.Code {
+	if len(r.Value) > n.cfg.MaxValue || len(r.Subkey) > n.cfg.MaxSubkey {
+		return n.refuse(r, q, &record.Fault{Side: record.SideSender, Code: record.CodeTooLarge, Reason: "beyond the limits of this node"})
+	}
+	if n.shelves.outdated(r, inCache, q.Now) { // no need to verify what cannot win
+		n.count.recordsStale.Add(1)
+		return wire.CodeOlder
+	}
+	if err := n.cfg.Validators.Validate(r, q); err != nil {
+		return n.refuse(r, q, err)
+	}
+	if err := n.shelves.put(r, n.cfg.Validators.Author(r, q.Sender), inCache, q.Now); err != nil {
+		return n.refuse(r, q, err)
+	}
+	n.cfg.Validators.Accepted(r, q)
+	n.count.recordsStored.Add(1)
+	n.event(Event{Kind: EventRecordStored, Peer: q.Sender, Key: r.Key})
+	return wire.CodeStored
+}
+
+func (n *Node) refuse(r record.Record, q record.Request, err error) wire.Code {
+	code := codeOf(err)
+	if code == wire.CodeOlder {
+		n.count.recordsStale.Add(1)
+		return code
+	}
+	n.count.recordsRefused.Add(1)
+	n.event(Event{Kind: EventRecordRefused, Peer: q.Sender, Key: r.Key, Reason: record.CodeOf(err).String()})
+	return code
+}
+
+// acceptDictionary stores the entries of a dictionary one by one: a bad or an old one costs the others nothing.
+func (n *Node) acceptDictionary(r record.Record, inCache bool, q record.Request) wire.Code {
+	d, skipped, err := record.ParseDictionary(r.Value, record.DictionaryLimits{Entries: n.cfg.MaxSubkeys})
+	if err != nil {
+		return n.refuse(r, q, err)
+	}
+	n.count.recordsRefused.Add(uint64(len(skipped)))
+	stored, older := 0, 0
+	worst := wire.CodeMalformed
+	for _, e := range d.Entries {
+		switch code := n.accept(e.Record(r.Key), inCache, q); code {
+		case wire.CodeStored:
+			stored++
+		case wire.CodeOlder:
+			older++
+		default:
+			worst = code
+		}
+	}
+	switch {
+	case stored == len(d.Entries) && stored > 0 && len(skipped) == 0:
+		return wire.CodeStored
+	case stored > 0:
+		return wire.CodePartial
+	case older > 0 && older == len(d.Entries):
+		return wire.CodeOlder
+	}
+	return worst
+}

@@ -1,0 +1,184 @@
+package dht
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/hypertensor-blockchain/mesh/dht/wire"
+	"github.com/hypertensor-blockchain/mesh/record"
+)
+
+// shelves hold the records of the node: those it keeps for the swarm, which it has acknowledged, and copies, which may be
+// dropped at any time. One mutex guards both; what they give out shares no memory with them.
+type shelves struct {
+	mu      sync.Mutex
+	storage *record.Storage
+	cache   *record.Storage
+	strict  bool // of two versions that expire together the first stays
+}
+
+func (s *shelves) init(cfg Config) {
+	s.strict = cfg.Python
+	limits := record.StorageConfig{
+		MaxBytes: int64(cfg.StorageBytes), MaxSubkeys: cfg.MaxSubkeys, RefuseTies: cfg.Python,
+		MaxKeyBytes: int64(min(cfg.MaxAnswer, maxKeyBytes)),
+	}
+	s.storage = record.NewStorage(limits)
+	limits.MaxBytes = int64(cfg.CacheBytes)
+	s.cache = record.NewCache(limits)
+}
+
+const maxKeyBytes = 2 << 20 // one key's records travel in one message; half the frame limit
+
+// put keeps a record on one of the shelves.
+func (s *shelves) put(r record.Record, author peer.ID, inCache bool, now time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if inCache {
+		return s.cache.Store(r, author, now)
+	}
+	return s.storage.Store(r, author, now)
+}
+
+// get returns what the fresher of the shelves holds for a key; of two dictionaries, their union.
+func (s *shelves) get(key record.Key, withCache bool, now time.Time) (f *finding, fromCache bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stored := toFinding(s.storage.Get(key, now))
+	if !withCache {
+		return stored, false
+	}
+	cached := toFinding(s.cache.Get(key, now))
+	if cached == nil || (stored != nil && stored.expiration >= cached.expiration && (stored.dict == nil) == (cached.dict == nil) && stored.dict == nil) {
+		return stored, false
+	}
+	return merge(stored, cached), stored == nil || cached.expiration > stored.expiration
+}
+
+func toFinding(found record.Found, ok bool) *finding {
+	if !ok {
+		return nil
+	}
+	return &finding{expiration: found.Expiration, value: found.Value, dict: found.Dictionary}
+}
+
+// expirations returns how fresh the shelves are for a key: zero where there is nothing.
+func (s *shelves) expirations(key record.Key, now time.Time) (stored, cached record.Expiration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stored, _ = s.storage.Expiration(key, now)
+	cached, _ = s.cache.Expiration(key, now)
+	return stored, cached
+}
+
+// outdated reports whether a shelf has this very record, or a newer version of it.
+func (s *shelves) outdated(r record.Record, inCache bool, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	shelf := s.storage
+	if inCache {
+		shelf = s.cache
+	}
+	have, ok := shelf.Lookup(r.Key, r.Subkey, now)
+	return ok && (have.Expiration > r.Expiration ||
+		have.Expiration == r.Expiration && (s.strict || bytes.Equal(have.Value, r.Value)))
+}
+
+// answer fills in the value of a find result, within budget bytes. For a dictionary that does not fit, or that is
+// continued after a cursor, it takes a page: the entries in the order of their subkeys. It reports whether it had to cut.
+func (s *shelves) answer(r *wire.FindResult, key record.Key, after []byte, pages bool, budget int, now time.Time) (cut bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	shelf := s.storage
+	stored, okStored := s.storage.Expiration(key, now)
+	cached, okCached := s.cache.Expiration(key, now)
+	switch {
+	case !okStored && !okCached:
+		return false
+	case okCached && (!okStored || cached > stored):
+		shelf = s.cache
+	}
+	if len(after) == 0 && shelf.WireSize(key) <= budget {
+		value, form, expiration := shelf.AppendWire(make([]byte, 0, shelf.WireSize(key)+16), key, now)
+		if len(value) <= budget {
+			r.Value, r.Expiration = value, float64(expiration)
+			r.Type = wire.FoundRegular
+			if form == record.FormDictionary {
+				r.Type = wire.FoundDictionary
+			}
+			return false
+		}
+	}
+	found, ok := shelf.Get(key, now)
+	if !ok || found.Dictionary == nil {
+		return ok // a regular value that does not fit now: asked for alone, it will
+	}
+	page := record.Dictionary{Entries: found.Dictionary.Entries}
+	from := 0
+	if len(after) > 0 {
+		for from < len(page.Entries) && bytes.Compare(page.Entries[from].Subkey, after) <= 0 {
+			from++
+		}
+	}
+	to, size := from, 64
+	for to < len(page.Entries) {
+		e := &page.Entries[to]
+		if size += len(e.Subkey) + len(e.Value) + 16; size > budget {
+			break
+		}
+		page.Latest = max(page.Latest, e.Expiration)
+		to++
+	}
+	if to == from && to < len(page.Entries) {
+		return true
+	}
+	if pages && to < len(page.Entries) {
+		r.Cursor = page.Entries[to-1].Subkey
+	}
+	cut = to < len(page.Entries)
+	page.Entries = page.Entries[from:to]
+	r.Type, r.Value, r.Expiration = wire.FoundDictionary, page.Append(make([]byte, 0, size)), float64(page.Latest)
+	return cut
+}
+
+// all returns the records kept for the swarm, ordered by key.
+func (s *shelves) all(now time.Time) []record.Held {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.storage.Snapshot(now)
+}
+
+func (s *shelves) stats() (storage, cache record.StorageStats) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.storage.Stats(), s.cache.Stats()
+}
+
+// codeOf translates the reason for a refusal to what travels.
+func codeOf(err error) wire.Code {
+	if err == nil {
+		return wire.CodeStored
+	}
+	var f *record.Fault
+	if !errors.As(err, &f) {
+		return wire.CodeInvalid
+	}
+	switch f.Code {
+	case record.CodeStale, record.CodeDuplicate:
+		return wire.CodeOlder
+	case record.CodeExpired:
+		return wire.CodeExpired
+	case record.CodeFull, record.CodeQuota:
+		return wire.CodeFull
+	case record.CodeTooLarge:
+		return wire.CodeTooBig
+	case record.CodeMalformed:
+		return wire.CodeMalformed
+	default:
+		return wire.CodeInvalid
+	}
+}
