@@ -220,7 +220,6 @@ func (c *Chain) commit(ancestor *Block, drafts []*draft) error {
 	}
 	c.mu.Lock()
 	c.install(old, ancestor, drafts, st)
-	c.notify()
 	c.mu.Unlock()
 	c.revalidate(head)
 	return nil
@@ -261,6 +260,7 @@ func (c *Chain) install(old, ancestor *Block, drafts []*draft, st step) {
 		best.Changes = difference(old.state, c.head.state)
 	}
 	c.publish(best)
+	c.notify() // a transaction is in a block before it is final
 	c.finalize(st.finalized)
 	c.prune()
 }
