@@ -2,6 +2,7 @@ package msgpack
 
 import (
 	"bytes"
+	"math"
 	"unicode/utf8"
 )
 
@@ -98,6 +99,10 @@ type keySet struct {
 // add reports whether the key was there before. size is the announced number of keys.
 func (s *keySet) add(size int, packed []byte) bool {
 	class, content := keyIdentity(packed)
+	if class == 0 {
+		packed = shortest(packed)
+		content = packed
+	}
 	if size > len(s.few) {
 		if s.many == nil {
 			s.many = make(map[string]struct{}, min(size, 1024)) // grows with what really arrives
@@ -117,6 +122,19 @@ func (s *keySet) add(size int, packed []byte) bool {
 	s.few[s.n] = packed
 	s.n++
 	return false
+}
+
+// shortest packs a checked value again in its shortest form.
+func shortest(packed []byte) []byte {
+	v, err := UnmarshalLimited(packed, Limits{AnyKey: true, Bytes: math.MaxInt, Depth: math.MaxInt, Elements: math.MaxInt})
+	if err != nil {
+		return packed
+	}
+	again, err := Marshal(v)
+	if err != nil {
+		return packed
+	}
+	return again
 }
 
 // keyIdentity splits a packed map key into its class ('s' text, 'b' bytes, 0 anything else) and the part that
