@@ -17,7 +17,8 @@ type Shape struct {
 	minimum, maximum     *float64
 	exclusiveLow         bool
 	exclusiveHigh        bool
-	minLength, maxLength int // of text in characters, of bytes, items or properties; maxLength -1 is none
+	signed               bool // integers must fit int64, which float limits cannot say
+	minLength, maxLength int  // of text in characters, of bytes, items or properties; maxLength -1 is none
 	pattern              *regexp.Regexp
 	owner                bool // text or bytes that contain one readable owner marker
 
@@ -107,6 +108,9 @@ func (s *Shape) matchContent(v any) error {
 
 func (s *Shape) matchNumber(v any) error {
 	n, ok := numeric(v)
+	if _, big := v.(uint64); big && s.signed {
+		return mismatch("%v is too large", v)
+	}
 	limited := s.minimum != nil || s.maximum != nil
 	switch {
 	case !limited:

@@ -26,7 +26,8 @@ import (
 //	owner                      true: text or bytes that contain the marker of an owner
 //
 // and passes over $schema, $id, $comment, title, description, default and examples. Any other keyword is an error:
-// a rule that is not understood must not be dropped. float, bytes, tuple and owner are ours, since records have
+// a rule that is not understood must not be dropped. Lengths bound whatever the value is: characters of text, bytes,
+// items or properties. float, bytes, tuple and owner are ours, since records have
 // these types. Nothing is converted: 1 is an integer and no float, 1.0 a float and no integer. true is a schema
 // that everything has.
 func ParseShape(text []byte) (*Shape, error) {

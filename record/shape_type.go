@@ -33,7 +33,7 @@ func shapeOfType(t reflect.Type, depth int) (*Shape, error) {
 	case reflect.Float32, reflect.Float64:
 		s.kinds = kindFloat
 	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		s.kinds = kindInt
+		s.kinds, s.signed = kindInt, true
 		bits := t.Bits()
 		s.between(-math.Ldexp(1, bits-1), math.Ldexp(1, bits-1)-1)
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
