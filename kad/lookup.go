@@ -488,7 +488,7 @@ func (l *Lookup) Reason(target ID) StopReason {
 func (l *Lookup) InFlight() int { return len(l.flights) }
 
 // Nearest appends up to k contacts that answered, of all paths, nearest to target first.
-// Those that only implausible sources vouch for come after all others.
+// Those that only inventors of contacts vouch for come last.
 func (l *Lookup) Nearest(dst []Contact, target ID, k int) []Contact {
 	if s := l.byTarget[target]; s != nil {
 		return s.collect(l, dst, k, func(n *cand) bool { return n.state == stateAnswered })
@@ -497,7 +497,7 @@ func (l *Lookup) Nearest(dst []Contact, target ID, k int) []Contact {
 }
 
 // Known appends up to k contacts nearest to target that have not failed, whether they
-// were asked or not. Those that only implausible sources vouch for come after all others.
+// were asked or not. Those that only inventors of contacts vouch for come last.
 func (l *Lookup) Known(dst []Contact, target ID, k int) []Contact {
 	if s := l.byTarget[target]; s != nil {
 		return s.collect(l, dst, k, func(n *cand) bool { return n.state != stateFailed })

@@ -57,7 +57,8 @@ func (r Region) Targets(limit int) []ID {
 type ReplicaPolicy struct {
 	// Replicas is the number of nearest contacts to take at least. Default 8.
 	Replicas int
-	// Region, when its radius is not zero, adds all contacts inside it.
+	// Region, when its radius is not zero, adds the contacts inside it, the farthest first:
+	// whoever wants to own all holders must own the core of the region and its rim.
 	Region Region
 	// Max bounds the total. Default 4 times Replicas.
 	Max int
@@ -116,8 +117,8 @@ func SelectReplicas(dst, contacts []Contact, p ReplicaPolicy) []Contact {
 	}
 	room := p.Max - (min(p.Replicas, p.Max) - left)
 	if !p.Region.Radius.IsZero() {
-		for i, c := range contacts {
-			if room > 0 && !chosen[i] && p.Region.Contains(c.ID) {
+		for i := len(contacts) - 1; i >= 0; i-- {
+			if room > 0 && !chosen[i] && p.Region.Contains(contacts[i].ID) {
 				chosen[i] = true
 				room--
 			}

@@ -37,8 +37,10 @@ type cand struct {
 	hop     uint16
 	fails   uint16 // of the contacts that only this one named
 	oks     uint16
-	liar    bool // its list was judged implausible
 	seed    bool
+	liar    bool // its list was judged implausible
+	// inventor is a liar whose contacts are too near to the target to be real.
+	inventor bool
 }
 
 // doubted reports whether what the candidate says is not to be relied on.
@@ -259,9 +261,11 @@ func (s *search) judge(l *Lookup, p *path) bool {
 			}
 		}
 	}
-	if len(beam) < judgeAtLeast {
+	if len(beam) < max(judgeAtLeast, l.cfg.Want) {
 		return false
 	}
+	// The nearer half tells more than the rim, which even honest contacts know in part only.
+	beam = beam[:max(judgeAtLeast, len(beam)/2)]
 	far := l.contacts[s.nodes[beam[len(beam)-1]].contact].ID
 	expected := l.cfg.NetworkSize * s.target.Xor(far).Fraction() / float64(len(beam))
 	if expected <= tooSparse && expected >= tooDense {
@@ -273,6 +277,7 @@ func (s *search) judge(l *Lookup, p *path) bool {
 		for _, src := range s.nodes[i].sources {
 			if named[src]++; 2*named[src] >= len(beam) && !s.nodes[src].liar {
 				s.nodes[src].liar = true
+				s.nodes[src].inventor = expected < tooDense
 				dropped = true
 			}
 		}
@@ -504,6 +509,20 @@ func (s *search) stop(l *Lookup, why StopReason) {
 	l.finished = append(l.finished, s.target)
 }
 
+// invented reports whether only sources name a candidate whose lists are too near to the
+// target to be true.
+func (s *search) invented(n *cand) bool {
+	if n.seed || len(n.sources) == 0 {
+		return false
+	}
+	for _, src := range n.sources {
+		if !s.nodes[src].inventor {
+			return false
+		}
+	}
+	return true
+}
+
 // collect appends the nearest candidates that satisfy keep, plausible ones first.
 func (s *search) collect(l *Lookup, dst []Contact, k int, keep func(*cand) bool) []Contact {
 	list := make([]int32, 0, len(s.nodes))
@@ -518,7 +537,7 @@ func (s *search) collect(l *Lookup, dst []Contact, k int, keep func(*cand) bool)
 			if k <= 0 {
 				return dst
 			}
-			if n := &s.nodes[i]; s.suspect(n) == doubted {
+			if n := &s.nodes[i]; s.invented(n) == doubted {
 				dst = append(dst, l.contacts[n.contact].Contact)
 				k--
 			}

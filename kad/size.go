@@ -6,15 +6,22 @@ const (
 	minObserved   = 8  // contacts of one lookup, for an error of 38 % each
 	sizeWindow    = 33 // lookups, for an error of some 5 % of their median
 	sizeConfident = 9  // lookups
+	maxDrift      = 2  // from the anchor, whose own error is some 22 %
 )
 
 // SizeEstimator estimates the number of nodes of the swarm from how near the nearest
 // contacts of random targets are. It takes the median of the last lookups, so that
 // Sybils around some keys do not move it. The zero value is ready for use.
 type SizeEstimator struct {
-	ring [sizeWindow]float64
-	n    int // observations so far
+	ring   [sizeWindow]float64
+	n      int // observations so far
+	anchor float64
 }
+
+// Anchor gives the estimate of the table ([Table.SizeEstimate]), 0 to forget it. It is
+// coarse, but made of contacts that answered us over a long time; so lookups that are all
+// led astray move the size by no more than a factor of two from it.
+func (e *SizeEstimator) Anchor(nodes float64) { e.anchor = nodes }
 
 // Observe adds the result of a lookup that converged: the contacts nearest to target,
 // nearest first. Fewer than 8 contacts are ignored. Targets should be random points; the
@@ -27,17 +34,21 @@ func (e *SizeEstimator) Observe(target ID, nearest []Contact) {
 	e.n++
 }
 
-// Size returns the estimate and whether it rests on enough lookups to rely on; 0 when
-// nothing was observed.
+// Size returns the estimate and whether it rests on enough lookups, and near enough to the
+// anchor, to rely on. Before the first lookup it is the anchor.
 func (e *SizeEstimator) Size() (nodes float64, confident bool) {
 	n := min(e.n, sizeWindow)
 	if n == 0 {
-		return 0, false
+		return e.anchor, false
 	}
 	var buf [sizeWindow]float64
 	sorted := append(buf[:0], e.ring[:n]...)
 	slices.Sort(sorted)
-	return (sorted[n/2] + sorted[(n-1)/2]) / 2, n >= sizeConfident
+	nodes = (sorted[n/2] + sorted[(n-1)/2]) / 2
+	if e.anchor > 0 && (nodes > maxDrift*e.anchor || nodes < e.anchor/maxDrift) {
+		return min(max(nodes, e.anchor/maxDrift), maxDrift*e.anchor), false
+	}
+	return nodes, n >= sizeConfident
 }
 
 // densityOf returns the number of nodes in the whole space if all of it were as dense as

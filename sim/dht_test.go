@@ -1,0 +1,124 @@
+package sim_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/hypertensor-blockchain/mesh/sim"
+)
+
+// run runs an experiment with the seed of the tests; a failure names the command that
+// repeats it.
+func run(t *testing.T, cfg sim.Config) sim.Report {
+	t.Helper()
+	if cfg.Seed == 0 {
+		cfg.Seed = 1
+	}
+	if cfg.Lookups == 0 {
+		cfg.Lookups = 600
+		if testing.Short() {
+			cfg.Lookups, cfg.Nodes = 200, min(max(cfg.Nodes, 1_000), 2_000)
+		}
+	}
+	r, err := sim.RunDHT(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%s\nsuccess %.2f %%, hops %.2f, questions %.1f, unanswered %.1f, questions of a store %.1f",
+		cfg.Command(), 100*r.Success, r.MeanHops, r.RPCs, r.Timeouts, r.StoreRPCs)
+	return r
+}
+
+// atLeast fails unless the share of values found reaches a bound in percent. A run of some
+// hundred lookups misses a true share by three standard deviations at most once in 700, so
+// the bounds that a single lookup decides are checked with the seed of the tests only.
+func atLeast(t *testing.T, cfg sim.Config, r sim.Report, percent float64) {
+	t.Helper()
+	if 100*r.Success < percent {
+		t.Errorf("%.2f %% of values found, want %.2f %%; repeat with: %s", 100*r.Success, percent, cfg.Command())
+	}
+}
+
+func TestLookupHops(t *testing.T) {
+	for _, c := range []struct {
+		nodes      int
+		hops, rpcs float64
+	}{{1_000, 1.8, 3}, {10_000, 2.5, 4}} {
+		t.Run(fmt.Sprint(c.nodes), func(t *testing.T) {
+			r := run(t, sim.Config{Nodes: c.nodes, Paths: 1})
+			if r.Success != 1 || r.MeanHops > c.hops || r.RPCs > c.rpcs {
+				t.Errorf("success %v, hops %.2f (want <= %v), questions %.2f (want <= %v)", r.Success, r.MeanHops, c.hops, r.RPCs, c.rpcs)
+			}
+		})
+	}
+}
+
+func TestResilience(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		cfg  sim.Config
+		want float64 // per cent
+	}{
+		{"30 % die at once", sim.Config{Dead: 0.3}, 99.9},
+		{"50 % die at once", sim.Config{Dead: 0.5}, 99},
+		{"20 % forge, 8 paths", sim.Config{Forging: 0.2, Paths: 8}, 99.5},
+		{"30 % forge, 8 paths", sim.Config{Forging: 0.3, Paths: 8}, 99},
+		{"50 % forge, 8 paths", sim.Config{Forging: 0.5, Paths: 8}, 85},
+		{"20 % forge, 4 paths", sim.Config{Forging: 0.2, Paths: 4}, 97},
+		{"20 % collude near the key", sim.Config{Colluding: 0.2}, 99},
+		{"20 % forge, 30 % of the rest dead", sim.Config{Forging: 0.25, Dead: 0.24, Paths: 8}, 99},
+		{"20 % flood", sim.Config{Flooding: 0.2}, 99},
+		{"40 % silent", sim.Config{Silent: 0.4}, 99},
+		{"20 % forge and own what they invent", sim.Config{Forging: 0.2, Paths: 8, ForgedAnswer: true}, 95},
+		{"8 Sybils at the key", sim.Config{Sybils: 8}, 99},
+		{"45 Sybils at the key", sim.Config{Sybils: 45, Paths: 8}, 99},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if c.cfg.Nodes == 0 {
+				c.cfg.Nodes = 10_000
+			}
+			atLeast(t, c.cfg, run(t, c.cfg), c.want)
+		})
+	}
+}
+
+// TestRegionHidesNothing shows what the region store is for: Sybils fewer than a beam,
+// nearest to the key, own all replicas of a store at the nearest nodes.
+func TestRegionHidesNothing(t *testing.T) {
+	cfg := sim.Config{Nodes: 2_000, Lookups: 200, Sybils: 12}
+	with := run(t, cfg)
+	cfg.NoRegion = true
+	without := run(t, cfg)
+	if with.Success < 0.99 || without.Success > 0.9 {
+		t.Errorf("with the region %.3f, without %.3f", with.Success, without.Success)
+	}
+}
+
+func TestSameSeedSameEvents(t *testing.T) {
+	cfg := sim.Config{Nodes: 500, Lookups: 50, Seed: 7, Forging: 0.1, Dead: 0.1, Colluding: 0.1, Flooding: 0.05, Paths: 3}
+	a, b := run(t, cfg), run(t, cfg)
+	if a != b {
+		t.Errorf("two runs of one seed differ:\n%+v\n%+v", a, b)
+	}
+	cfg.Seed = 8
+	if c := run(t, cfg); c.EventsHash == a.EventsHash {
+		t.Error("another seed gave the same events")
+	}
+}
+
+func TestConfigErrors(t *testing.T) {
+	for _, cfg := range []sim.Config{
+		{Nodes: 5}, {Dead: -0.1}, {Dead: 1}, {Forging: 0.7, Colluding: 0.4}, {Paths: 100}, {Lookups: -1}, {ForgedDensity: -1},
+	} {
+		if _, err := sim.RunDHT(context.Background(), cfg); !errors.Is(err, sim.ErrConfig) {
+			t.Errorf("%+v: %v", cfg, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := sim.RunDHT(ctx, sim.Config{Nodes: 100}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled run: %v", err)
+	}
+}
