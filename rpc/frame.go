@@ -180,3 +180,15 @@ func unexpected(err error) error {
 	}
 	return err
 }
+
+// readUvarint reads a length of at most limit.
+func readUvarint(r io.ByteReader, limit int) (int, error) {
+	n, err := binary.ReadUvarint(r)
+	if err != nil {
+		return 0, unexpected(err)
+	}
+	if n > uint64(limit) {
+		return 0, errFrame
+	}
+	return int(n), nil
+}

@@ -145,6 +145,11 @@ func NewNode(h *p2p.Host, cfg Config) *Node {
 		serving:  make(map[serverStream]struct{}),
 	}
 	n.handlers.Store(&map[Method]*handler{})
+	for _, i := range cfg.Interceptors {
+		if b, ok := i.(Binder); ok {
+			b.Bind(n)
+		}
+	}
 	n.call, n.open = n.invoke, n.openStream
 	for i := len(cfg.Interceptors) - 1; i >= 0; i-- {
 		n.call = cfg.Interceptors[i].Client(n.call)
@@ -167,6 +172,24 @@ func (n *Node) Host() *p2p.Host { return n.h }
 
 // ID returns the own peer ID.
 func (n *Node) ID() peer.ID { return n.h.ID() }
+
+// Native tells whether calls to a peer run in the native form, connecting to it if need be. Without
+// Config.Python they always do.
+func (n *Node) Native(ctx context.Context, to peer.ID) (bool, error) {
+	if !n.cfg.Python || to == n.h.ID() {
+		return true, nil
+	}
+	if !n.h.Connected(to) {
+		if err := n.h.Connect(ctx, peer.AddrInfo{ID: to}); err != nil {
+			return false, n.failed(ctx, err, to, "")
+		}
+	}
+	ids, err := n.h.Libp2p().Peerstore().SupportsProtocols(to, n.unaryID)
+	if err != nil {
+		return false, n.failed(ctx, err, to, "")
+	}
+	return len(ids) > 0, nil
+}
 
 // Handle serves a unary method. A method that is served already, or a name that is empty or longer than 255
 // bytes, is a programming error and panics.

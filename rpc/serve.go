@@ -208,6 +208,7 @@ func (l *serverLane) serveOne(body []byte) (out []byte, fail *Error, watched boo
 		return nil, tooBusy, false, nil
 	}
 	c := l.n.newCall(h.method, l.p.id, data, head.timeout)
+	c.req.Native = true
 	l.mu.Lock()
 	l.running = c
 	l.mu.Unlock()
@@ -384,6 +385,7 @@ func (n *Node) callSelf(ctx context.Context, m Method, data []byte) ([]byte, err
 		timeout = time.Until(deadline)
 	}
 	c := n.newCall(m, n.h.ID(), append([]byte(nil), data...), timeout)
+	c.req.Native = true
 	stop := context.AfterFunc(ctx, func() { c.cancel(context.Cause(ctx)) })
 	out, fail := n.run(c, h, nil)
 	stop()

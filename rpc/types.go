@@ -13,6 +13,7 @@ type Method string
 type Request struct {
 	Method Method
 	Peer   peer.ID // the authenticated remote
+	Native bool    // the call came in the native form, or from the node itself
 	Data   []byte  // nil for streaming methods
 }
 
@@ -41,4 +42,10 @@ type StreamInterceptor interface {
 	Interceptor
 	ClientStream(next Opener) Opener
 	ServerStream(next StreamHandler) StreamHandler
+}
+
+// Binder is an Interceptor that wants to know its node, for Node.Native. NewNode calls Bind once, before any
+// call.
+type Binder interface {
+	Bind(n *Node)
 }
