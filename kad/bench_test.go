@@ -3,6 +3,7 @@ package kad_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -14,11 +15,11 @@ import (
 // epoch is the start of virtual time in the tests.
 var epoch = time.Unix(1_700_000_000, 0).UTC()
 
+// testPeer returns peer number i: an identity multihash, as short keys have.
+func testPeer(i int) peer.ID { return peer.ID(fmt.Sprintf("\x00\x11test-peer-%07d", i)) }
+
 // testContact returns the bound contact number i.
-func testContact(i int) kad.Contact {
-	p := peer.ID(fmt.Sprintf("test-peer-%d", i))
-	return kad.Contact{ID: kad.IDFromPeer(p), Peer: p}
-}
+func testContact(i int) kad.Contact { return kad.BoundContact(testPeer(i), netip.Addr{}) }
 
 func filledTable(tb testing.TB, n int, cfg kad.TableConfig) *kad.Table {
 	tb.Helper()

@@ -15,9 +15,10 @@ func (t *Table) Find(p peer.ID) (c Contact, live, ok bool) {
 	return e.Contact, e.live && e.verified, true
 }
 
-// Holder returns the contact that has an ID, spare ones included. Reads only.
+// Holder returns the contact that has an ID, spare ones included, live ones first. Reads
+// only.
 func (t *Table) Holder(id ID) (c Contact, live, ok bool) {
-	e := t.holder(id)
+	e := t.holder(id, "")
 	if e == nil {
 		return Contact{}, false, false
 	}

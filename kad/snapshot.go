@@ -64,7 +64,7 @@ func (t *Table) Restore(s Snapshot, now time.Time) []Contact {
 
 func (t *Table) restore(r SnapshotEntry, at int64) bool {
 	c := r.Contact
-	if t.peers[c.Peer] != nil || t.holder(c.ID) != nil {
+	if t.peers[c.Peer] != nil || t.holder(c.ID, c.Peer) != nil {
 		return false
 	}
 	bound := c.Bound()

@@ -190,27 +190,32 @@ func (t *Table) Len() int { return t.live }
 // displaces a live contact.
 func (t *Table) Add(c Contact, now time.Time) AddResult {
 	at := nanos(now)
-	if e := t.peers[c.Peer]; e != nil && e.ID == c.ID {
-		return t.count(t.touch(e, c, at))
+	old := t.peers[c.Peer]
+	if old != nil && old.ID == c.ID && old.verified {
+		return t.count(t.touch(old, c, at))
 	}
 	bound := c.Bound()
 	if status, ok := t.admissible(c, bound); !ok {
 		return t.count(AddResult{Status: status})
 	}
-	if holder := t.holder(c.ID); holder != nil {
-		// Only a free ID can have two claimants. The holder keeps it while it is in good
-		// standing, unless the claimant is the one peer whose identity gives this ID.
-		if !bound && holder.verified && !holder.lost {
-			return t.count(t.refuse(c, RefusedRemap, now))
-		}
-		t.drop(holder)
-	}
-	if e := t.peers[c.Peer]; e != nil { // the peer itself says that it moved
-		t.drop(e)
+	// Only a free ID can have two claimants. The holder keeps it while it is in good
+	// standing, unless the claimant is the one peer whose identity gives this ID.
+	holder := t.holder(c.ID, c.Peer)
+	if holder != nil && !bound && holder.verified {
+		return t.count(t.refuse(c, RefusedRemap, now))
 	}
 	g := t.group(c)
-	if g != 0 && t.cfg.GroupPerTable > 0 && t.groups[g] >= t.cfg.GroupPerTable {
+	if g != 0 && t.cfg.GroupPerTable > 0 && t.groups[g] >= t.cfg.GroupPerTable && (old == nil || old.group != g) {
 		return t.count(t.refuse(c, RefusedTableGroup, now))
+	}
+	if holder != nil {
+		t.drop(holder)
+	}
+	if old != nil && old.ID == c.ID {
+		return t.count(t.touch(old, c, at))
+	}
+	if old != nil { // the peer itself says that it moved
+		t.drop(old)
 	}
 	e := &entry{Contact: c, group: g, first: at, last: at, checked: at, verified: true, bound: bound, fast: true}
 	return t.count(t.place(e, now))
@@ -237,7 +242,7 @@ func (t *Table) Offer(c Contact, now time.Time) AddResult {
 	if status, ok := t.admissible(c, bound); !ok {
 		return t.count(AddResult{Status: status})
 	}
-	if t.holder(c.ID) != nil && !bound {
+	if !bound && t.holder(c.ID, c.Peer) != nil {
 		return t.count(t.refuse(c, RefusedRemap, now))
 	}
 	b := t.root.leaf(c.ID).bucket
@@ -490,12 +495,12 @@ func (t *Table) ungroup(g groupKey) {
 	}
 }
 
-// holder returns the entry that has an ID, spare ones included.
-func (t *Table) holder(id ID) *entry {
+// holder returns the entry of another peer that has an ID, spare ones included.
+func (t *Table) holder(id ID, but peer.ID) *entry {
 	b := t.root.leaf(id).bucket
 	for _, list := range [2][]*entry{b.live, b.spare} {
 		for _, e := range list {
-			if e.ID == id {
+			if e.ID == id && e.Peer != but {
 				return e
 			}
 		}
