@@ -41,8 +41,9 @@ type Codec[T any] struct {
 //
 // Wrappers of one unnamed field (BoundedVec, H256, AccountId20) are looked through. A struct field is named by its tag
 // `scale:"name"`, else by its Go name in snake case; "-" leaves it out. Every Go field must exist in the runtime, unless its
-// tag says `scale:"name,optional"`: then decoding leaves it zero, and encoding refuses it unless it is zero. Fields that only
-// the runtime has are skipped when decoding and make the type unfit for encoding.
+// tag says `scale:"name,optional"`: then decoding leaves it zero, and encoding refuses it unless it is zero. With
+// `scale:"name,drop"` encoding drops it whatever it is. Fields that only the runtime has are skipped when decoding and make the
+// type unfit for encoding.
 func Bind[T any](r *Registry, id TypeID) (*Codec[T], error) {
 	p, err := r.compile(reflect.TypeFor[T](), id)
 	if err != nil {
@@ -53,10 +54,9 @@ func Bind[T any](r *Registry, id TypeID) (*Codec[T], error) {
 
 // BindFields is Bind for the fields of a variant: a call, an event, an error. T is a struct or a slice of any.
 func BindFields[T any](r *Registry, v *Variant) (*Codec[T], error) {
-	c := compiler{r: r, made: map[planKey]*plan{}}
-	p, err := c.fields(reflect.TypeFor[T](), v.Fields)
+	p, err := r.compileFields(reflect.TypeFor[T](), v.Fields, v.Name)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrMismatch, v.Name, err)
+		return nil, err
 	}
 	return &Codec[T]{r, p}, nil
 }
@@ -86,6 +86,15 @@ func (c *Codec[T]) Append(dst []byte, v *T) ([]byte, error) {
 		return dst, e.err
 	}
 	return e.Buf, nil
+}
+
+// FitsFields tells why values of a Go type cannot be encoded as the fields of a variant, or returns nil.
+func (r *Registry) FitsFields(t reflect.Type, v *Variant) error {
+	p, err := r.compileFields(t, v.Fields, v.Name)
+	if err != nil {
+		return err
+	}
+	return p.unfit
 }
 
 // Raw is the encoding of a value as it is.
@@ -127,6 +136,32 @@ func (r *Registry) compile(t reflect.Type, id TypeID) (*plan, error) {
 		return nil, fmt.Errorf("%w: %s as %s: %w", ErrMismatch, t, r.TypeName(id), err)
 	}
 	r.plans.Store(key, p)
+	return p, nil
+}
+
+// fieldsKey names a plan for the fields of a variant of this registry's metadata.
+type fieldsKey struct {
+	t     reflect.Type
+	first *Field
+}
+
+// compileFields returns the plan for a Go type and the fields of a variant, made once.
+func (r *Registry) compileFields(t reflect.Type, fs []Field, what string) (*plan, error) {
+	key := fieldsKey{t: t}
+	if len(fs) > 0 {
+		key.first = &fs[0]
+		if p, ok := r.plans.Load(key); ok {
+			return p.(*plan), nil //nolint:forcetypeassert // nothing else is stored
+		}
+	}
+	c := compiler{r: r, made: map[planKey]*plan{}}
+	p, err := c.fields(t, fs)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrMismatch, what, err)
+	}
+	if len(fs) > 0 {
+		r.plans.Store(key, p)
+	}
 	return p, nil
 }
 
@@ -257,12 +292,12 @@ func (c *compiler) option(t reflect.Type, id TypeID) (*plan, error) {
 }
 
 // fieldTag is the name of a struct field and its options.
-func fieldTag(f reflect.StructField) (name string, optional bool) {
-	name, opts, _ := strings.Cut(f.Tag.Get("scale"), ",")
+func fieldTag(f reflect.StructField) (name, option string) {
+	name, option, _ = strings.Cut(f.Tag.Get("scale"), ",")
 	if name == "" {
 		name = snake(f.Name)
 	}
-	return name, opts == "optional"
+	return name, option
 }
 
 // snake spells a Go name as Rust does: "PeerID" is "peer_id".
@@ -325,7 +360,7 @@ func (c *compiler) fields(t reflect.Type, fs []Field) (*plan, error) {
 	position := 0
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, optional := fieldTag(f)
+		name, option := fieldTag(f)
 		if name == "-" || !f.IsExported() {
 			continue
 		}
@@ -335,10 +370,13 @@ func (c *compiler) fields(t reflect.Type, fs []Field) (*plan, error) {
 		}
 		position++
 		if at < 0 || at >= len(fs) {
-			if !optional {
+			switch option {
+			case "drop":
+			case "optional":
+				absent = append(absent, i)
+			default:
 				return nil, fmt.Errorf("the runtime has no field %s", name)
 			}
-			absent = append(absent, i)
 			continue
 		}
 		fp, err := c.plan(f.Type, fs[at].Type)

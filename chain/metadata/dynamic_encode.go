@@ -127,13 +127,12 @@ func (r *Registry) encodeFields(e *encodeState, fs []Field, v any, what string) 
 		return
 	default:
 		if !isDynamic(v) {
-			c := compiler{r: r, made: map[planKey]*plan{}}
-			p, err := c.fields(reflect.TypeOf(v), fs)
+			p, err := r.compileFields(reflect.TypeOf(v), fs, what)
 			if err == nil {
 				err = p.unfit
 			}
 			if err != nil {
-				e.err = fmt.Errorf("%w: %s: %w", ErrMismatch, what, err)
+				e.err = err
 				return
 			}
 			p.enc(e, reflect.ValueOf(v))

@@ -340,6 +340,9 @@ func addFixed(a, b int) int {
 
 func addLeast(a, b int) int { return min(a+b, math.MaxInt32) }
 
+// IsEmpty reports whether values of the type take no bytes.
+func (r *Registry) IsEmpty(id TypeID) bool { return int(id) < len(r.fixed) && r.fixed[id] == 0 }
+
 // plain reports whether t is an enumeration without data.
 func (t *Type) plain() bool {
 	for i := range t.Variants {
