@@ -283,6 +283,12 @@ func (n *Node) sendBatch(ctx context.Context, c kad.Contact, recs []record.Recor
 func (n *Node) call(ctx context.Context, p peer.ID, m rpc.Method, req []byte, decode func([]byte) error) error {
 	ctx, cancel := context.WithTimeout(ctx, n.cfg.CallTimeout)
 	defer cancel()
+	if m != MethodStore { // couriers bound those
+		if err := n.gates.enter(ctx, p); err != nil {
+			return &rpc.Error{Code: rpc.Canceled, Msg: "too many calls to this peer", Peer: p, Method: m}
+		}
+		defer n.gates.leave(p)
+	}
 	b, err := n.calls.Call(ctx, p, m, req)
 	if err != nil {
 		return err

@@ -31,12 +31,14 @@ type Node struct {
 	info   wire.NodeInfo // what we say about ourselves: empty in client mode
 	limits wire.Limits
 
-	contacts contacts  // routing table, back-off, addresses
-	shelves  shelves   // storage and cache
-	flights  flights   // gets under way
-	clock    clockSkew // offsets of the peers' clocks
-	due      refreshes // cached keys to fetch anew
-	count    counters  // atomic
+	contacts contacts   // routing table, back-off, addresses
+	shelves  shelves    // storage and cache
+	gates    turnstiles // calls under way per peer
+	couriers couriers   // records under way per peer
+	flights  flights    // gets under way
+	clock    clockSkew  // offsets of the peers' clocks
+	due      refreshes  // cached keys to fetch anew
+	count    counters   // atomic
 	events   *eventStream
 	pushes   atomic.Int32     // copies on their way to others
 	checks   chan kad.Contact // peers to call before they may enter the table; drained by Run
@@ -90,6 +92,8 @@ func New(calls *rpc.Node, cfg Config) (*Node, error) {
 		}
 	}
 	n.shelves.init(cfg)
+	n.gates.init()
+	n.couriers.init()
 	n.flights.init()
 	n.due.init()
 	n.life, n.end = context.WithCancel(context.Background())

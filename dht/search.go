@@ -11,7 +11,10 @@ import (
 	"github.com/hypertensor-blockchain/mesh/rpc"
 )
 
-const maxKnownAddrs = 4096 // peers whose addresses one search keeps
+const (
+	maxKnownAddrs = 4096 // peers whose addresses one search keeps
+	confirmed     = 8    // nearest nodes that must have answered before a search believes that it found the nearest
+)
 
 // search drives one kad.Lookup: one goroutine owns the lookup, every question is a goroutine of its own that reports back
 // over a channel. Questions are not cancelled when the search ends early: their answers still tell who is alive, and
@@ -218,7 +221,7 @@ func (n *Node) FindNearest(ctx context.Context, target kad.ID, k int) ([]kad.Con
 	k = min(max(k, 1), n.cfg.BucketSize)
 	var found []kad.Contact
 	s := &search{
-		n: n, targets: []kad.ID{target}, paths: n.cfg.Paths, want: k, nearestOnly: true,
+		n: n, targets: []kad.ID{target}, paths: n.cfg.Paths, want: max(k, min(confirmed, n.cfg.BucketSize)), nearestOnly: true,
 		answered: func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil },
 		finished: func(l *kad.Lookup, target kad.ID) { found = l.Nearest(nil, target, k) },
 	}

@@ -191,7 +191,7 @@ func (n *Node) deliverTo(ctx context.Context, p *parcel, c kad.Contact) {
 		if c.Peer == n.me {
 			answers = n.keep(p.recs)
 		} else {
-			answers = n.sendRecords(ctx, c, p.recs, false)
+			answers = n.deliverRecords(ctx, c, p.recs)
 		}
 		next, again := n.take(p, answers)
 		if !again || ctx.Err() != nil {

@@ -122,6 +122,14 @@ func swarm(t testing.TB, n int, cfg dht.Config, edit ...func(*p2p.Config, *rpc.C
 	return members
 }
 
+// settle waits until everybody knows everybody, in swarms small enough for that.
+func settle(t testing.TB, m []*member) {
+	t.Helper()
+	for _, x := range m {
+		eventually(t, "everybody knows everybody", func() bool { return len(x.Contacts()) == len(m)-1 })
+	}
+}
+
 func waitReady(t testing.TB, m *member) {
 	t.Helper()
 	select {
