@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/protocol/identify"
 	"github.com/multiformats/go-multiaddr"
 
 	"github.com/hypertensor-blockchain/mesh/p2p/peerrouting"
@@ -256,4 +257,22 @@ func (h *Host) Close() error {
 		h.closeErr = errors.Join(saveErr, h.h.Close())
 	})
 	return h.closeErr
+}
+
+// Speaks tells which of the protocols a connected peer serves, waiting until it has introduced itself.
+func (h *Host) Speaks(ctx context.Context, p peer.ID, ids ...protocol.ID) ([]protocol.ID, error) {
+	if lib, ok := h.h.(interface{ IDService() identify.IDService }); ok {
+		for _, c := range h.h.Network().ConnsToPeer(p) {
+			select {
+			case <-lib.IDService().IdentifyWait(c):
+			case <-ctx.Done():
+				return nil, fmt.Errorf("p2p: identify %s: %w", p, ctx.Err())
+			}
+		}
+	}
+	known, err := h.h.Peerstore().SupportsProtocols(p, ids...)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: protocols of %s: %w", p, err)
+	}
+	return known, nil
 }

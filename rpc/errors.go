@@ -95,3 +95,8 @@ func IsRemote(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.Remote
 }
+
+// Wrap makes an error that reaches the peer with a code and a text, and keeps a cause for this side.
+func Wrap(code Code, text string, cause error) *Error {
+	return &Error{Code: code, Msg: text, cause: cause}
+}

@@ -184,7 +184,7 @@ func (n *Node) Native(ctx context.Context, to peer.ID) (bool, error) {
 			return false, n.failed(ctx, err, to, "")
 		}
 	}
-	ids, err := n.h.Libp2p().Peerstore().SupportsProtocols(to, n.unaryID)
+	ids, err := n.h.Speaks(ctx, to, n.unaryID)
 	if err != nil {
 		return false, n.failed(ctx, err, to, "")
 	}
