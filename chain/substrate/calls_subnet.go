@@ -18,9 +18,20 @@ type SubnetRegistration struct {
 	InitialValidators map[uint32]uint32
 	// Bootnodes are official entry points: peer ID to binary multiaddr that ends in /p2p. At least one.
 	Bootnodes map[string][]byte
-	// KeyTypes are the kinds of peer keys that G1 admits (0 RSA, 1 Ed25519, 2 secp256k1, 3 ECDSA); none stands for Ed25519.
-	KeyTypes []uint8
+	// KeyTypes are the kinds of peer keys that G1 admits; none stands for Ed25519.
+	KeyTypes []KeyType
 }
+
+// KeyType is a kind of peer key, which G1 wants to know.
+type KeyType uint8
+
+// The kinds of peer keys.
+const (
+	KeyRSA KeyType = iota
+	KeyEd25519
+	KeySecp256k1
+	KeyECDSA
+)
 
 // RegisterSubnet registers a subnet for at most maxCost. The event Network.SubnetRegistered carries its ID.
 func RegisterSubnet(maxCost chain.Balance, r SubnetRegistration) Call {
@@ -34,7 +45,7 @@ func RegisterSubnet(maxCost chain.Balance, r SubnetRegistration) Call {
 	}
 	kinds := slices.Clone(r.KeyTypes)
 	if len(kinds) == 0 {
-		kinds = []uint8{1}
+		kinds = []KeyType{KeyEd25519}
 	}
 	slices.Sort(kinds)
 	coldkeys := metadata.NamedValue{Name: "initial_coldkeys", Value: orEmpty(r.InitialColdkeys)}

@@ -99,7 +99,7 @@ type classification struct {
 
 type subnetData struct {
 	ID         chain.SubnetID
-	FriendlyID *uint32 `scale:"friendly_id,optional"`
+	FriendlyID uint32 `scale:"friendly_id,optional"`
 	Name       string
 	State      chain.SubnetState
 	StartEpoch chain.Epoch

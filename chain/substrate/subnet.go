@@ -46,13 +46,10 @@ func (c *Client) Subnet(ctx context.Context, at chain.Hash, id chain.SubnetID) (
 		return chain.Subnet{}, fmt.Errorf("substrate: subnet %d: %w", id, err)
 	}
 	s := chain.Subnet{
-		ID: id, Name: data.Name, State: data.State, StartEpoch: data.StartEpoch,
+		ID: id, FriendlyID: data.FriendlyID, Name: data.Name, State: data.State, StartEpoch: data.StartEpoch,
 		Slot:     chain.Slot(u32Of(values[1])),
 		MinStake: u128Of(values[3]),
 		MaxStake: u128Of(values[4]),
-	}
-	if data.FriendlyID != nil {
-		s.FriendlyID = *data.FriendlyID
 	}
 	copy(s.Owner[:], values[2])
 	if s.Bootnodes, err = rt.bootnodes(values[5]); err != nil {
