@@ -2,7 +2,7 @@ package kad
 
 import (
 	"bytes"
-	"crypto/sha1" //nolint:gosec // the identifier space of the original is SHA-1; collision resistance is not relied on
+	"crypto/sha1" // the identifier space of the original is SHA-1; collision resistance is not relied on
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -50,7 +50,7 @@ func ParseID(text string) (ID, error) {
 // somebody else's.
 func IDFromPeer(p peer.ID) ID {
 	var buf [64]byte                           // longer than any peer ID in use; append falls back to the heap
-	return ID(sha1.Sum(append(buf[:0], p...))) //nolint:gosec // see the import
+	return ID(sha1.Sum(append(buf[:0], p...)))
 }
 
 // RandomID returns a uniformly distributed ID.

@@ -28,7 +28,7 @@ func TestMetric(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		a, b, target := drawID(t, "a"), drawID(t, "b"), drawID(t, "target")
 		if n := rapid.IntRange(0, kad.IDBits).Draw(t, "shared"); n > 0 {
-			b = kad.RandomIDWithPrefix(rand.New(rand.NewPCG(1, uint64(n))), a, n) //nolint:gosec // small
+			b = kad.RandomIDWithPrefix(rand.New(rand.NewPCG(1, uint64(n))), a, n)
 			if got := a.CommonPrefixLen(b); got < n {
 				t.Fatalf("%d common bits, want %d at least", got, n)
 			}

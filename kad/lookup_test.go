@@ -26,7 +26,7 @@ func newWorld(n int) *world {
 		w.contacts = append(w.contacts, testContact(i))
 	}
 	for i, c := range w.contacts {
-		t := kad.NewTable(kad.TableConfig{Self: c.ID, DepthModulo: 1, Seed: uint64(i)}) //nolint:gosec // small
+		t := kad.NewTable(kad.TableConfig{Self: c.ID, DepthModulo: 1, Seed: uint64(i)})
 		for j := range w.contacts {
 			t.Add(w.contacts[(i+j)%n], epoch)
 		}

@@ -16,15 +16,10 @@ const (
 )
 
 const (
-	maxSources    = 4   // of one contact that are remembered; more vouchers change nothing
-	lieAfter      = 3   // failed contacts of one source, and none alive, until it is doubted
-	probeNearest  = 3   // nearest contacts that must have answered before a beam is judged
-	judgeAtLeast  = 8   // contacts of a beam that is judged; fewer scatter too much
-	tooSparse     = 2.5 // times the expected distance: 5 standard deviations for 20 contacts
-	tooDense      = 0.2 // of the expected distance: below that nature does not go
-	maxRestarts   = 4   // of one path
-	poolBeams     = 4   // seeds kept per target, in beams
-	pathListBeams = 8   // contacts kept per path, in beams
+	maxSources    = 4 // of one contact that are remembered; more vouchers change nothing
+	probeNearest  = 3 // nearest contacts that must have answered before a beam is judged
+	poolBeams     = 4 // seeds kept per target, in beams
+	pathListBeams = 8 // contacts kept per path, in beams
 	noNode        = int32(-1)
 )
 
@@ -43,11 +38,6 @@ type cand struct {
 	inventor bool
 }
 
-// doubted reports whether what the candidate says is not to be relied on.
-func (c *cand) doubted() bool {
-	return c.liar || c.fails >= lieAfter && c.fails > lieAfter*c.oks
-}
-
 // path is one of the disjoint paths of a search.
 type path struct {
 	list     []int32 // nodes known to the path, nearest first
@@ -64,7 +54,7 @@ type search struct {
 	reason   StopReason
 	nodes    []cand
 	at       []int32 // by contact: the node + 1, 0 when not met
-	pathOf   []int8  // by node: the path that asked it
+	pathOf   []int8  // by node: the path that asked it, -1 before
 	pool     []int32 // seeds, nearest first, not yet drawn by any path
 	paths    []path
 	active   int // questions in flight, overdue ones not counted
@@ -101,7 +91,7 @@ func (s *search) add(l *Lookup, c int32) int32 {
 	id := &l.contacts[c].ID
 	s.nodes = append(s.nodes, cand{contact: c, head: binary.BigEndian.Uint64(id[:]) ^ s.head})
 	s.pathOf = append(s.pathOf, -1)
-	s.at[c] = int32(len(s.nodes)) //nolint:gosec // bounded like the contacts
+	s.at[c] = int32(len(s.nodes)) // bounded like the contacts
 	return s.at[c] - 1
 }
 
@@ -116,19 +106,6 @@ func (s *search) compare(l *Lookup, a, b int32) int {
 	return CompareDistance(s.target, l.contacts[x.contact].ID, l.contacts[y.contact].ID)
 }
 
-// suspect reports whether only doubted sources name a candidate.
-func (s *search) suspect(n *cand) bool {
-	if n.seed || len(n.sources) == 0 {
-		return false
-	}
-	for _, src := range n.sources {
-		if !s.nodes[src].doubted() {
-			return false
-		}
-	}
-	return true
-}
-
 // askable reports whether a fresh candidate may be asked, and retires it if not.
 func (s *search) askable(l *Lookup, n *cand) bool {
 	c := &l.contacts[n.contact]
@@ -141,10 +118,7 @@ func (s *search) askable(l *Lookup, n *cand) bool {
 	}
 	// A peer that goes by several free IDs is asked once per target.
 	for i := l.byPeer[c.Peer]; i >= 0; i = l.contacts[i].samePeer {
-		if i == n.contact || int(i) >= len(s.at) || s.at[i] == 0 {
-			continue
-		}
-		if st := s.nodes[s.at[i]-1].state; st != stateFresh && st != stateFailed {
+		if i != n.contact && int(i) < len(s.at) && s.at[i] > 0 && s.pathOf[s.at[i]-1] >= 0 {
 			n.state = stateFailed
 			return false
 		}
@@ -244,50 +218,6 @@ func (s *search) next(l *Lookup, number int) (node int32, waits, converged bool)
 	return v.first, v.first == noNode && v.pending > 0, false
 }
 
-// judge compares the beam of a path with the density of the swarm. When the beam is
-// implausible it drops the lists of the sources that named half of it or more, and reports
-// true.
-func (s *search) judge(l *Lookup, p *path) bool {
-	if l.cfg.NetworkSize <= 0 || p.restarts >= maxRestarts || p.judged == p.answers {
-		return false
-	}
-	p.judged = p.answers
-	beam := make([]int32, 0, 32)
-	for _, i := range p.list {
-		n := &s.nodes[i]
-		if n.state != stateFailed && !s.suspect(n) {
-			if beam = append(beam, i); len(beam) == l.cfg.Beam {
-				break
-			}
-		}
-	}
-	if len(beam) < max(judgeAtLeast, l.cfg.Want) {
-		return false
-	}
-	// The nearer half tells more than the rim, which even honest contacts know in part only.
-	beam = beam[:max(judgeAtLeast, len(beam)/2)]
-	far := l.contacts[s.nodes[beam[len(beam)-1]].contact].ID
-	expected := l.cfg.NetworkSize * s.target.Xor(far).Fraction() / float64(len(beam))
-	if expected <= tooSparse && expected >= tooDense {
-		return false
-	}
-	dropped := false
-	named := make(map[int32]int)
-	for _, i := range beam {
-		for _, src := range s.nodes[i].sources {
-			if named[src]++; 2*named[src] >= len(beam) && !s.nodes[src].liar {
-				s.nodes[src].liar = true
-				s.nodes[src].inventor = expected < tooDense
-				dropped = true
-			}
-		}
-	}
-	if dropped {
-		p.restarts++
-	}
-	return dropped
-}
-
 // candidate returns the nearest candidate of the paths that have a slot, with the path.
 func (s *search) candidate(l *Lookup) (number int, node int32) {
 	node = noNode
@@ -343,8 +273,11 @@ func (s *search) wants(l *Lookup, c int32, hop uint16) (number int, node int32) 
 		}
 		if !met {
 			node = s.add(l, c)
-			s.nodes[node].hop = hop
-			s.nodes[node].seed = true
+			n := &s.nodes[node]
+			n.hop, n.seed = hop, true
+			if !s.askable(l, n) {
+				return 0, noNode
+			}
 		}
 		return i, node
 	}
@@ -393,7 +326,7 @@ func (s *search) begin(l *Lookup, number int, node int32, seq uint32, now time.T
 		s.pool = slices.Delete(s.pool, i, i+1)
 	}
 	n.state = stateFlying
-	s.pathOf[node] = int8(number) //nolint:gosec // at most maxPaths
+	s.pathOf[node] = int8(number) // at most maxPaths
 	p.active++
 	s.active++
 	s.flying++
@@ -403,7 +336,7 @@ func (s *search) begin(l *Lookup, number int, node int32, seq uint32, now time.T
 		step.From = l.contacts[s.nodes[n.sources[0]].contact].ID
 	}
 	s.steps = append(s.steps, step)
-	return int32(len(s.steps) - 1) //nolint:gosec // at most MaxAsks
+	return int32(len(s.steps) - 1) // at most MaxAsks
 }
 
 // land takes a question out of flight.
@@ -509,26 +442,12 @@ func (s *search) stop(l *Lookup, why StopReason) {
 	l.finished = append(l.finished, s.target)
 }
 
-// invented reports whether only sources name a candidate whose lists are too near to the
-// target to be true.
-func (s *search) invented(n *cand) bool {
-	if n.seed || len(n.sources) == 0 {
-		return false
-	}
-	for _, src := range n.sources {
-		if !s.nodes[src].inventor {
-			return false
-		}
-	}
-	return true
-}
-
 // collect appends the nearest candidates that satisfy keep, plausible ones first.
 func (s *search) collect(l *Lookup, dst []Contact, k int, keep func(*cand) bool) []Contact {
 	list := make([]int32, 0, len(s.nodes))
 	for i := range s.nodes {
 		if keep(&s.nodes[i]) {
-			list = append(list, int32(i)) //nolint:gosec // bounded like the contacts
+			list = append(list, int32(i)) // bounded like the contacts
 		}
 	}
 	slices.SortFunc(list, func(a, b int32) int { return s.compare(l, a, b) })

@@ -45,7 +45,7 @@ func RunDHT(ctx context.Context, cfg Config) (Report, error) {
 		return Report{}, err
 	}
 	cfg = cfg.withDefaults()
-	rng := rand.New(rand.NewPCG(cfg.Seed, 0xd47)) //nolint:gosec // repeatable on purpose
+	rng := rand.New(rand.NewPCG(cfg.Seed, 0xd47)) // repeatable on purpose
 	keys := make([]kad.ID, cfg.Lookups)
 	for i := range keys {
 		keys[i] = kad.RandomID(rng)
@@ -100,7 +100,7 @@ func (x *experiment) result() Report {
 // event adds a line to the log and to the hash over it.
 func (x *experiment) event(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
-	x.hash.Write([]byte(line)) //nolint:errcheck // a hash never fails
+	x.hash.Write([]byte(line)) // a hash never fails
 	if x.cfg.Log != nil {
 		x.cfg.Log(line)
 	}
@@ -138,7 +138,7 @@ func (h landings) Less(i, j int) bool {
 func (h landings) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
 
 // Push implements heap.Interface.
-func (h *landings) Push(v any) { *h = append(*h, v.(landing)) } //nolint:forcetypeassert // only landings
+func (h *landings) Push(v any) { *h = append(*h, v.(landing)) } // only landings
 
 // Pop implements heap.Interface.
 func (h *landings) Pop() any {
@@ -177,7 +177,7 @@ func (x *experiment) lookup(from int32, targets []kad.ID, want, paths int, found
 		if len(queue) == 0 {
 			break
 		}
-		out := heap.Pop(&queue).(landing) //nolint:forcetypeassert // only landings
+		out := heap.Pop(&queue).(landing) // only landings
 		now = out.at
 		if !out.ok {
 			x.event("%d %s timeout\n", out.ask.Seq, out.ask.Contact.ID.Short())
@@ -204,7 +204,7 @@ func (x *experiment) lookup(from int32, targets []kad.ID, want, paths int, found
 // send puts a question on the wire.
 func (x *experiment) send(ask kad.Ask, now time.Time) landing {
 	latency := minLatency + time.Duration(x.rng.Int64N(int64(maxLatency-minLatency)))
-	if i, real := x.byPeer[ask.Contact.Peer]; real && x.kinds[i] != dead && x.kinds[i] != silent || x.owned[ask.Contact.Peer] {
+	if i, ok := x.byPeer[ask.Contact.Peer]; ok && x.kinds[i] != dead && x.kinds[i] != silent || x.owned[ask.Contact.Peer] {
 		return landing{now.Add(latency), ask, true}
 	}
 	x.unanswered++

@@ -86,7 +86,7 @@ func newSwarm(cfg Config, rng *rand.Rand, keys []kad.ID) *swarm {
 	s.tables = make([]*kad.Table, n)
 	s.byPeer = make(map[peer.ID]int32, n)
 	for i, c := range s.nodes {
-		s.byPeer[c.Peer] = int32(i) //nolint:gosec // at most a million
+		s.byPeer[c.Peer] = int32(i) // at most a million
 		if sybils[c.Peer] {
 			s.kinds[i] = colluding
 		}
@@ -106,7 +106,7 @@ func (s *swarm) draw(rng *rand.Rand) (doomed []int32, liars int) {
 	var ordinary []int32
 	for i, k := range s.kinds {
 		if k == honest {
-			ordinary = append(ordinary, int32(i)) //nolint:gosec // at most a million
+			ordinary = append(ordinary, int32(i)) // at most a million
 		}
 	}
 	rng.Shuffle(len(ordinary), func(i, j int) { ordinary[i], ordinary[j] = ordinary[j], ordinary[i] })
@@ -142,7 +142,7 @@ func (s *swarm) kill(doomed []int32) {
 // honestNode returns a random honest living node.
 func (s *swarm) honestNode(rng *rand.Rand) int32 {
 	for {
-		if i := rng.Int32N(int32(len(s.nodes))); s.kinds[i] == honest { //nolint:gosec // at most a million
+		if i := rng.Int32N(int32(len(s.nodes))); s.kinds[i] == honest { // at most a million
 			return i
 		}
 	}
@@ -156,7 +156,7 @@ func (s *swarm) table(i int32) *kad.Table {
 	}
 	self := s.nodes[i].ID
 	seed := s.cfg.Seed ^ binary.BigEndian.Uint64(self[8:])
-	rng := rand.New(rand.NewPCG(seed, 0x7ab1e)) //nolint:gosec // repeatable on purpose
+	rng := rand.New(rand.NewPCG(seed, 0x7ab1e)) // repeatable on purpose
 	t := kad.NewTable(kad.TableConfig{
 		Self: self, BucketSize: s.cfg.BucketSize, DepthModulo: s.cfg.DepthModulo, Seed: seed,
 	})
