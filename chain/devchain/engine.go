@@ -61,8 +61,9 @@ type Engine interface {
 	// built, each with its compact length prefix.
 	Inherents(st State, timestampMs uint64) ([][]byte, error)
 	// ValidateTx says whether the pool may take xt on top of the state of the
-	// best block. It MUST NOT leave changes that matter: the caller discards
-	// them. A refused transaction is a *[TxError].
+	// best block, whose hash the chain has already entered under System.BlockHash
+	// (see [HeadHash]). The caller discards changes. A refused transaction is a
+	// *[TxError].
 	ValidateTx(st State, xt []byte) (Validity, error)
 	// ApplyExtrinsic executes one extrinsic (with its compact length prefix)
 	// and returns the SCALE ApplyExtrinsicResult: 00 00 success, 00 01 ... a

@@ -34,6 +34,7 @@ func (counter) Call(devchain.State, string, []byte) ([]byte, error) {
 // A chain in memory with its RPC front, three blocks, and a query by HTTP.
 func Example() {
 	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
 	c, err := devchain.New(devchain.Config{Seal: devchain.SealManual}, counter{})
 	if err != nil {
 		fmt.Println(err)

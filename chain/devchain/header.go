@@ -1,12 +1,12 @@
 package devchain
 
 import (
-	"encoding/binary"
 	"errors"
 
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/hypertensor-blockchain/mesh/chain"
+	"github.com/hypertensor-blockchain/mesh/chain/scale"
 )
 
 // Header is a Substrate block header over blake2_256 and 32-bit numbers.
@@ -107,51 +107,18 @@ func DecodeHeader(b []byte) (Header, error) {
 
 // appendCompact appends the SCALE compact form of v.
 func appendCompact(b []byte, v uint64) []byte {
-	switch {
-	case v < 1<<6:
-		return append(b, byte(v<<2))
-	case v < 1<<14:
-		return binary.LittleEndian.AppendUint16(b, uint16(v<<2|1))
-	case v < 1<<30:
-		return binary.LittleEndian.AppendUint32(b, uint32(v<<2|2))
-	}
-	n := 4
-	for v>>(8*n) != 0 && n < 8 {
-		n++
-	}
-	b = append(b, byte(n-4)<<2|3)
-	for i := range n {
-		b = append(b, byte(v>>(8*i)))
-	}
-	return b
+	e := scale.Encoder{Buf: b}
+	e.Compact(v)
+	return e.Buf
 }
 
 // readCompact reads a compact integer of up to 64 bits; n is 0 when there is
 // none.
 func readCompact(b []byte) (v uint64, n int) {
-	if len(b) == 0 {
+	d := scale.NewDecoder(b)
+	v = d.Compact()
+	if d.Err() != nil {
 		return 0, 0
 	}
-	switch b[0] & 3 {
-	case 0:
-		return uint64(b[0] >> 2), 1
-	case 1:
-		if len(b) < 2 {
-			return 0, 0
-		}
-		return uint64(binary.LittleEndian.Uint16(b) >> 2), 2
-	case 2:
-		if len(b) < 4 {
-			return 0, 0
-		}
-		return uint64(binary.LittleEndian.Uint32(b) >> 2), 4
-	}
-	size := int(b[0]>>2) + 4
-	if size > 8 || len(b) < 1+size {
-		return 0, 0
-	}
-	for i := range size {
-		v |= uint64(b[1+i]) << (8 * i)
-	}
-	return v, 1 + size
+	return v, d.Pos()
 }

@@ -63,7 +63,7 @@ func (c *Chain) submit(xt []byte, watch bool) (hash chain.Hash, w *TxWatch, err 
 // validate asks the engine about xt on top of a block.
 func (c *Chain) validate(at *Block, xt []byte) (v Validity, err error) {
 	err = guard(func() error {
-		v, err = c.engine.ValidateTx(newOverlay(at.state), xt)
+		v, err = c.engine.ValidateTx(withHead(at), xt)
 		return err
 	})
 	var refused *TxError
