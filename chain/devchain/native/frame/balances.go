@@ -2,6 +2,7 @@ package frame
 
 import (
 	"github.com/hypertensor-blockchain/mesh/chain"
+	"github.com/hypertensor-blockchain/mesh/chain/metadata"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )
 
@@ -27,12 +28,13 @@ type Balances struct {
 	InactiveIssuance *Value[u128.U128]
 }
 
-// NewBalances describes the pallet.
-func NewBalances(y *System) *Balances {
+// NewBalances describes the pallet as m declares it.
+func NewBalances(m *metadata.Metadata, y *System) *Balances {
+	it := NewItems(m, "Balances")
 	return &Balances{
 		System:           y,
-		TotalIssuance:    NewValue("Balances", "TotalIssuance", U128(), u128.U128{}),
-		InactiveIssuance: NewValue("Balances", "InactiveIssuance", U128(), u128.U128{}),
+		TotalIssuance:    NewValue(it, "TotalIssuance", U128()),
+		InactiveIssuance: NewValue(it, "InactiveIssuance", U128()),
 	}
 }
 

@@ -17,6 +17,55 @@ func Prefix(pallet, item string) []byte {
 	return metadata.Twox128.Append(metadata.Twox128.Append(make([]byte, 0, 32), []byte(pallet)), []byte(item))
 }
 
+// Items are the storage items that a pallet's metadata declares. They give the
+// descriptions below their hashers and defaults.
+type Items struct {
+	pallet  string
+	prefix  string
+	entries map[string]*metadata.StorageEntry
+}
+
+// NewItems returns the items of a pallet; it panics when m has no such pallet
+// with storage.
+func NewItems(m *metadata.Metadata, pallet string) *Items {
+	for i := range m.Pallets {
+		p := &m.Pallets[i]
+		if p.Name != pallet || p.Storage == nil {
+			continue
+		}
+		it := &Items{pallet, p.Storage.Prefix, map[string]*metadata.StorageEntry{}}
+		for j := range p.Storage.Entries {
+			it.entries[p.Storage.Entries[j].Name] = &p.Storage.Entries[j]
+		}
+		return it
+	}
+	panic("frame: the metadata has no storage of pallet " + pallet)
+}
+
+// Key returns the key of an item without map keys.
+func (it *Items) Key(item string) []byte {
+	it.entry(item, 0)
+	return Prefix(it.prefix, item)
+}
+
+// entry returns the declaration of an item with n keys.
+func (it *Items) entry(item string, n int) *metadata.StorageEntry {
+	e := it.entries[item]
+	if e == nil || len(e.Hashers) != n {
+		panic(fmt.Sprintf("frame: %s.%s is not declared with %d keys", it.pallet, item, n))
+	}
+	return e
+}
+
+// newCell describes the value of an item.
+func newCell[T any](it *Items, item string, n int, c Codec[T]) cell[T] {
+	x := cell[T]{name: it.pallet + "." + item, codec: c}
+	if e := it.entry(item, n); e.Modifier == metadata.ModifierDefault {
+		x.def = x.decode(e.Default)
+	}
+	return x
+}
+
 // cell reads and writes one encoded value.
 type cell[T any] struct {
 	name  string
@@ -49,9 +98,9 @@ type Value[T any] struct {
 	key []byte
 }
 
-// NewValue describes a storage item; def is what it reads as when absent.
-func NewValue[T any](pallet, item string, c Codec[T], def T) *Value[T] {
-	return &Value[T]{cell[T]{pallet + "." + item, c, def}, Prefix(pallet, item)}
+// NewValue describes a storage item.
+func NewValue[T any](it *Items, item string, c Codec[T]) *Value[T] {
+	return &Value[T]{newCell(it, item, 0, c), Prefix(it.prefix, item)}
 }
 
 // Get returns the value or the default.
@@ -69,26 +118,17 @@ func (v *Value[T]) Delete(s State) { s.Delete(v.key) }
 // Update stores what f makes of the value or the default.
 func (v *Value[T]) Update(s State, f func(T) T) { v.Set(s, f(v.Get(s))) }
 
-// Key is the codec and hasher of one part of a map key.
-type Key[K any] struct {
+// keyPart is the codec and hasher of one part of a map key.
+type keyPart[K any] struct {
 	codec  Codec[K]
 	hasher metadata.Hasher
 }
 
-// Ident is a key part stored as it is.
-func Ident[K any](c Codec[K]) Key[K] { return Key[K]{c, metadata.Identity} }
-
-// Blake is a key part after its 16-byte blake2 hash.
-func Blake[K any](c Codec[K]) Key[K] { return Key[K]{c, metadata.Blake2_128Concat} }
-
-// Twox is a key part after its 8-byte xxhash.
-func Twox[K any](c Codec[K]) Key[K] { return Key[K]{c, metadata.Twox64Concat} }
-
-func (k Key[K]) append(dst []byte, v K) []byte { return k.hasher.Append(dst, k.codec.Encode(v)) }
+func (k keyPart[K]) append(dst []byte, v K) []byte { return k.hasher.Append(dst, k.codec.Encode(v)) }
 
 // read skips the hash and reads the key part.
-func (k Key[K]) read(d *scale.Decoder) K {
-	switch k.hasher { //nolint:exhaustive // the constructors above are all there is
+func (k keyPart[K]) read(d *scale.Decoder) K {
+	switch k.hasher { //nolint:exhaustive // the pallets declare no others
 	case metadata.Blake2_128Concat:
 		d.View(16)
 	case metadata.Twox64Concat:
@@ -101,12 +141,13 @@ func (k Key[K]) read(d *scale.Decoder) K {
 type Map[K, T any] struct {
 	cell[T]
 	prefix []byte
-	k      Key[K]
+	k      keyPart[K]
 }
 
-// NewMap describes a storage map; def is what an absent key reads as.
-func NewMap[K, T any](pallet, item string, k Key[K], c Codec[T], def T) *Map[K, T] {
-	return &Map[K, T]{cell[T]{pallet + "." + item, c, def}, Prefix(pallet, item), k}
+// NewMap describes a storage map.
+func NewMap[K, T any](it *Items, item string, k Codec[K], c Codec[T]) *Map[K, T] {
+	h := it.entry(item, 1).Hashers
+	return &Map[K, T]{newCell(it, item, 1, c), Prefix(it.prefix, item), keyPart[K]{k, h[0]}}
 }
 
 func clone(b []byte) []byte { return append(make([]byte, 0, len(b)+64), b...) }
@@ -179,13 +220,16 @@ func (m *Map[K, T]) All(s State) []Pair[K, T] {
 type Map2[K1, K2, T any] struct {
 	cell[T]
 	prefix []byte
-	k1     Key[K1]
-	k2     Key[K2]
+	k1     keyPart[K1]
+	k2     keyPart[K2]
 }
 
 // NewMap2 describes a storage map with two keys.
-func NewMap2[K1, K2, T any](pallet, item string, k1 Key[K1], k2 Key[K2], c Codec[T], def T) *Map2[K1, K2, T] {
-	return &Map2[K1, K2, T]{cell[T]{pallet + "." + item, c, def}, Prefix(pallet, item), k1, k2}
+func NewMap2[K1, K2, T any](it *Items, item string, k1 Codec[K1], k2 Codec[K2], c Codec[T]) *Map2[K1, K2, T] {
+	h := it.entry(item, 2).Hashers
+	return &Map2[K1, K2, T]{
+		newCell(it, item, 2, c), Prefix(it.prefix, item), keyPart[K1]{k1, h[0]}, keyPart[K2]{k2, h[1]},
+	}
 }
 
 // Key returns the storage key of a, b.
@@ -249,16 +293,20 @@ func (m *Map2[K1, K2, T]) All(s State) []Pair[Pair[K1, K2], T] {
 type Map3[K1, K2, K3, T any] struct {
 	cell[T]
 	prefix []byte
-	k1     Key[K1]
-	k2     Key[K2]
-	k3     Key[K3]
+	k1     keyPart[K1]
+	k2     keyPart[K2]
+	k3     keyPart[K3]
 }
 
 // NewMap3 describes a storage map with three keys.
 func NewMap3[K1, K2, K3, T any](
-	pallet, item string, k1 Key[K1], k2 Key[K2], k3 Key[K3], c Codec[T], def T,
+	it *Items, item string, k1 Codec[K1], k2 Codec[K2], k3 Codec[K3], c Codec[T],
 ) *Map3[K1, K2, K3, T] {
-	return &Map3[K1, K2, K3, T]{cell[T]{pallet + "." + item, c, def}, Prefix(pallet, item), k1, k2, k3}
+	h := it.entry(item, 3).Hashers
+	return &Map3[K1, K2, K3, T]{
+		newCell(it, item, 3, c), Prefix(it.prefix, item),
+		keyPart[K1]{k1, h[0]}, keyPart[K2]{k2, h[1]}, keyPart[K3]{k3, h[2]},
+	}
 }
 
 // Key returns the storage key of a, b, c.

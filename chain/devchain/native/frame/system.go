@@ -4,6 +4,7 @@ import (
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/hypertensor-blockchain/mesh/chain"
+	"github.com/hypertensor-blockchain/mesh/chain/metadata"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )
@@ -63,35 +64,33 @@ type System struct {
 	ParentHash       *Value[chain.Hash]
 	EventCount       *Value[uint32]
 
-	account        Codec[chain.AccountID]
+	extrinsicData  *Map[uint32, string]
 	events         []byte // keys
 	digest         []byte
 	phase          []byte
 	extrinsicIndex []byte
-	extrinsicData  []byte
 }
 
 // ExtrinsicIndexKey is the well-known key of the index of the extrinsic that is
 // being applied.
 const ExtrinsicIndexKey = ":extrinsic_index"
 
-// NewSystem describes the pallet.
-func NewSystem() *System {
-	const name = "System"
+// NewSystem describes the pallet as m declares it.
+func NewSystem(m *metadata.Metadata) *System {
+	it := NewItems(m, "System")
 	return &System{
-		Account:          NewMap(name, "Account", Blake(Account()), accountInfo(), AccountInfo{Data: AccountData{Flags: newLogic()}}),
-		ExtrinsicCount:   NewValue(name, "ExtrinsicCount", U32(), 0),
-		AllExtrinsicsLen: NewValue(name, "AllExtrinsicsLen", U32(), 0),
-		BlockHash:        NewMap(name, "BlockHash", Twox(U32()), Hash(), chain.Hash{}),
-		Number:           NewValue(name, "Number", U32(), 0),
-		ParentHash:       NewValue(name, "ParentHash", Hash(), chain.Hash{}),
-		EventCount:       NewValue(name, "EventCount", U32(), 0),
-		account:          Account(),
-		events:           Prefix(name, "Events"),
-		digest:           Prefix(name, "Digest"),
-		phase:            Prefix(name, "ExecutionPhase"),
+		Account:          NewMap(it, "Account", Account(), accountInfo()),
+		ExtrinsicCount:   NewValue(it, "ExtrinsicCount", U32()),
+		AllExtrinsicsLen: NewValue(it, "AllExtrinsicsLen", U32()),
+		BlockHash:        NewMap(it, "BlockHash", U32(), Hash()),
+		Number:           NewValue(it, "Number", U32()),
+		ParentHash:       NewValue(it, "ParentHash", Hash()),
+		EventCount:       NewValue(it, "EventCount", U32()),
+		extrinsicData:    NewMap(it, "ExtrinsicData", U32(), Bytes()),
+		events:           it.Key("Events"),
+		digest:           it.Key("Digest"),
+		phase:            it.Key("ExecutionPhase"),
 		extrinsicIndex:   []byte(ExtrinsicIndexKey),
-		extrinsicData:    Prefix(name, "ExtrinsicData"),
 	}
 }
 
@@ -114,9 +113,7 @@ func (y *System) Begin(s State, number uint32, parent chain.Hash, logs [][]byte)
 
 // Applying notes that the extrinsic xt is about to be dispatched.
 func (y *System) Applying(s State, xt []byte) {
-	var e scale.Encoder
-	e.Bytes(xt)
-	s.Set(Twox(U32()).append(clone(y.extrinsicData), y.Index(s)), e.Buf)
+	y.extrinsicData.Set(s, y.Index(s), string(xt))
 	y.AllExtrinsicsLen.Update(s, func(n uint32) uint32 { return n + uint32(len(xt)) }) //nolint:gosec // bounded by the pool
 }
 
@@ -160,9 +157,8 @@ func (y *System) Finish(s State) (xts [][]byte, digest []byte) {
 	n := y.ExtrinsicCount.Get(s)
 	y.ExtrinsicCount.Delete(s)
 	for i := range n {
-		key := Twox(U32()).append(clone(y.extrinsicData), i)
-		xts = append(xts, scale.NewDecoder(s.Get(key)).Bytes())
-		s.Delete(key)
+		xt, _ := y.extrinsicData.Take(s, i)
+		xts = append(xts, []byte(xt))
 	}
 	if number := y.Number.Get(s); number > BlockHashCount+1 {
 		y.BlockHash.Delete(s, number-BlockHashCount-1)
