@@ -80,6 +80,9 @@ type Config struct {
 	// MaxClockSkew is how far a peer's clock may be off when we join; beyond it the clock of one of us is wrong.
 	MaxClockSkew time.Duration
 
+	// CheckInterval is the pause between two pings of contacts that are new or failed lately; all others are pinged at a
+	// third of that rate. It fixes the upkeep traffic, whatever the size of the table.
+	CheckInterval time.Duration
 	// RefreshInterval looks for new neighbours in parts of the table that were quiet that long, and around this node.
 	RefreshInterval time.Duration
 	// RepublishInterval sends the records this node is nearest to again to their holders, so that they survive churn.
@@ -128,6 +131,7 @@ func Defaults() Config {
 		MaxLifetime:       24 * time.Hour,
 		MaxAnswer:         3 << 20, // of the 4 MiB of a frame; one key takes 2 MiB at most
 		MaxClockSkew:      3 * time.Second,
+		CheckInterval:     3 * time.Second,
 		RefreshInterval:   10 * time.Minute,
 		RepublishInterval: 10 * time.Minute,
 		MergeInterval:     time.Minute,
@@ -153,7 +157,7 @@ func (c Config) withDefaults() Config {
 	for _, f := range []struct{ have, def *time.Duration }{
 		{&c.CallTimeout, &d.CallTimeout}, {&c.SearchTimeout, &d.SearchTimeout}, {&c.BackoffBase, &d.BackoffBase},
 		{&c.BackoffMax, &d.BackoffMax}, {&c.CacheRefresh, &d.CacheRefresh}, {&c.MaxLifetime, &d.MaxLifetime},
-		{&c.MaxClockSkew, &d.MaxClockSkew}, {&c.RefreshInterval, &d.RefreshInterval},
+		{&c.MaxClockSkew, &d.MaxClockSkew}, {&c.CheckInterval, &d.CheckInterval}, {&c.RefreshInterval, &d.RefreshInterval},
 		{&c.RepublishInterval, &d.RepublishInterval}, {&c.MergeInterval, &d.MergeInterval}, {&c.LeaveTimeout, &d.LeaveTimeout},
 	} {
 		if *f.have == 0 {
@@ -193,7 +197,7 @@ func (c Config) Validate() error {
 	positive("MaxAnswer", c.MaxAnswer)
 	for name, d := range map[string]time.Duration{
 		"CallTimeout": c.CallTimeout, "SearchTimeout": c.SearchTimeout, "MaxLifetime": c.MaxLifetime,
-		"RefreshInterval": c.RefreshInterval, "MergeInterval": c.MergeInterval,
+		"CheckInterval": c.CheckInterval, "RefreshInterval": c.RefreshInterval, "MergeInterval": c.MergeInterval,
 	} {
 		if d < 0 {
 			errs = append(errs, fmt.Errorf("%s is %v, must be positive", name, d))

@@ -51,6 +51,7 @@ type addrBlob struct {
 func (c *contacts) init(cfg Config, self kad.ID) {
 	c.table = kad.NewTable(kad.TableConfig{
 		Self: self, BucketSize: cfg.BucketSize, DepthModulo: cfg.DepthModulo, AllowFree: cfg.Python, Seed: cfg.Seed,
+		FastInterval: cfg.CheckInterval, SlowInterval: 3 * cfg.CheckInterval,
 	})
 	c.banned = make(map[peer.ID]ban)
 	c.addrs = make(map[peer.ID]addrBlob)

@@ -190,3 +190,6 @@ func (n *Node) searchBatch(batch []*flight, o getOptions) {
 		n.flights.land(f, n.ended(ctx))
 	}
 }
+
+// Pending returns how many keys are searched for by gets, and how many gets wait for them.
+func (n *Node) Pending() (keys, gets int) { return n.flights.pending() }
