@@ -234,7 +234,7 @@ func (c *conn) handle(m *message) error {
 	}
 	if m.ID == nil {
 		if m.Error != nil { // the node could not read a request; we cannot tell which
-			return fmt.Errorf("%w: %w", ErrProtocol, m.Error.toError("request"))
+			return fmt.Errorf("%w: %s", ErrProtocol, m.Error.toError("request"))
 		}
 		return fmt.Errorf("%w: neither an answer nor a notification", ErrProtocol)
 	}
