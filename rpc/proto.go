@@ -56,3 +56,31 @@ func marshal(m proto.Message) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// ItemSender is the sending half of either end of a streaming call.
+type ItemSender interface{ Send(item []byte) error }
+
+// ItemReceiver is the receiving half of either end of a streaming call.
+type ItemReceiver interface{ Recv() ([]byte, error) }
+
+// SendProto sends a protobuf message as one item.
+func SendProto(s ItemSender, m proto.Message) error {
+	data, err := marshal(m)
+	if err != nil {
+		return err
+	}
+	return s.Send(data)
+}
+
+// RecvProto receives one item as a protobuf message; io.EOF ends the items.
+func RecvProto[T any, PT Message[T]](s ItemReceiver) (*T, error) {
+	data, err := s.Recv()
+	if err != nil {
+		return nil, err
+	}
+	m := new(T)
+	if err := proto.Unmarshal(data, PT(m)); err != nil {
+		return nil, &Error{Code: InvalidArgument, Msg: "malformed message", cause: err}
+	}
+	return m, nil
+}
