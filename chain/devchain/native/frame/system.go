@@ -247,3 +247,13 @@ func (y *System) decProviders(s State, who chain.AccountID) error {
 
 // canDecProviders reports whether decProviders would succeed.
 func (a AccountInfo) canDecProviders() bool { return a.Consumers == 0 || a.Providers > 1 }
+
+// Genesis writes the state of System in block 0.
+func (y *System) Genesis(s State, specName string, specVersion uint32) {
+	s.Set(Prefix("System", "UpgradedToU32RefCount"), []byte{1})
+	s.Set(Prefix("System", "UpgradedToTripleRefCount"), []byte{1})
+	var e scale.Encoder
+	e.Compact(uint64(specVersion))
+	e.Text(specName)
+	s.Set(Prefix("System", "LastRuntimeUpgrade"), e.Buf)
+}
