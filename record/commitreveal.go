@@ -158,7 +158,7 @@ func onlySubkey(packed []byte, owner *Owner) error {
 	if err != nil {
 		return errors.Join(errSubkeyName, err)
 	}
-	if string(name) != owner.Peer.String()+ownerOpen+owner.Text+"]" {
+	if string(name) != owner.name {
 		return errSubkeyName
 	}
 	return nil

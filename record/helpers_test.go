@@ -146,4 +146,6 @@ func accepted(t testing.TB, err error) {
 var (
 	inf = math.Inf(1)
 	nan = math.NaN()
+
+	errBad = errors.New("bad")
 )

@@ -23,6 +23,8 @@ type Owner struct {
 	Text string // the key's OpenSSH line
 	Key  crypto.PubKey
 	Peer peer.ID
+
+	name string // peer ID in base58 and marker: the subkey of the owner's heartbeat
 }
 
 // OwnerMarker returns the text that protects a record when its subkey contains it: "[owner:ssh-ed25519 ...]".
@@ -73,7 +75,7 @@ func parseOwner(text string) (*Owner, error) {
 	if err != nil {
 		return nil, errors.Join(ErrOwner, err)
 	}
-	return &Owner{Text: text, Key: key, Peer: id}, nil
+	return &Owner{Text: text, Key: key, Peer: id, name: id.String() + ownerOpen + text + "]"}, nil
 }
 
 // ownerCache remembers parsed owners, bounded. A nil cache parses every time.

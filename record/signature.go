@@ -144,6 +144,9 @@ func (s *Signature) Validate(r Record, q Request) error {
 }
 
 func (s *Signature) verify(r Record, owner *Owner, body, text []byte) error {
+	if !canonicalBase64(text) {
+		return fault(SideSender, CodeSignature, "the signature is not base64 in its one form")
+	}
 	r.Value = body
 	msg := r.AppendSigned(make([]byte, 0, r.Size()+64))
 	if err := identity.VerifyText(owner.Key, msg, string(text)); err != nil {
@@ -193,22 +196,17 @@ func hasKey(keys []signingKey, owner string) bool {
 // CacheStats returns how many verifications the cache answered and how many it did not.
 func (s *Signature) CacheStats() (hits, misses uint64) { return s.hits.Load(), s.misses.Load() }
 
-// splitSignature takes a value apart into body and base64 text of the trailing signature.
+// splitSignature takes a value apart into body and text of the trailing signature. Whether the text is one is for
+// canonicalBase64 to say.
 func splitSignature(value []byte) (body, text []byte, ok bool) {
 	if len(value) == 0 || value[len(value)-1] != ']' {
 		return nil, nil, false
 	}
-	from := max(0, len(value)-maxSignature-len(signatureOpen)-1)
-	at := bytes.LastIndex(value[from:], []byte(signatureOpen))
-	if at < 0 {
+	at := bytes.LastIndexByte(value, '[') // base64 has none
+	if at < 0 || !bytes.HasPrefix(value[at:], []byte(signatureOpen)) {
 		return nil, nil, false
 	}
-	at += from
-	text = value[at+len(signatureOpen) : len(value)-1]
-	if !canonicalBase64(text) {
-		return nil, nil, false
-	}
-	return value[:at:at], text, true
+	return value[:at:at], value[at+len(signatureOpen) : len(value)-1], true
 }
 
 // canonicalBase64 reports whether text is what some bytes encode to.
