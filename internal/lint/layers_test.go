@@ -38,8 +38,9 @@ var layers = map[string]int{
 	"internal/lint":         0,
 	"internal/deps":         0,
 	"internal/cli":          10,
-	"cmd":                   11,
-	"examples":              11,
+	"cmd":                   12,
+	"subnet":                11,
+	"examples":              12,
 	"interop":               11,
 }
 

@@ -1,0 +1,192 @@
+package mesh
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/hypertensor-blockchain/mesh/chain"
+	"github.com/hypertensor-blockchain/mesh/record"
+)
+
+const (
+	keepBlocks  = 4  // blocks whose reads are shared
+	paceSamples = 16 // intervals between heads that the block time is measured by
+)
+
+// chainView is the chain as the parts of one node share it: what is read at a block is read once, the block time is the one that
+// was measured, and the newest head is remembered. run must be running for the latter two.
+type chainView struct {
+	Chain
+	subnet chain.SubnetID
+	flight singleflight.Group
+
+	mu     sync.Mutex // guards the fields below
+	blocks []blockReads
+	head   chain.Head
+	at     time.Time // when head came
+	slot   chain.Slot
+	state  chain.SubnetState
+	params chain.Params
+	pace   []time.Duration
+}
+
+// blockReads is what was read at one block. Its slices are shared and not to be changed.
+type blockReads struct {
+	hash   chain.Hash
+	subnet *chain.Subnet
+	nodes  []chain.Node
+	listed bool
+}
+
+func newChainView(c Chain, p chain.Params) *chainView { return &chainView{Chain: c, params: p} }
+
+// Params is that of the chain with the block time that was measured here.
+func (v *chainView) Params(context.Context) (chain.Params, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	p := v.params
+	p.BlockTime = v.blockTime()
+	return p, nil
+}
+
+// blockTime is the median of the measured intervals, or what the chain says while there are too few.
+func (v *chainView) blockTime() time.Duration {
+	if len(v.pace) < 3 {
+		return v.params.BlockTime
+	}
+	return slices.Sorted(slices.Values(v.pace))[len(v.pace)/2]
+}
+
+// block returns the entry of a hash, a new one if need be; v.mu is held.
+func (v *chainView) block(h chain.Hash) *blockReads {
+	for i := range v.blocks {
+		if v.blocks[i].hash == h {
+			return &v.blocks[i]
+		}
+	}
+	if len(v.blocks) == keepBlocks {
+		v.blocks = v.blocks[1:]
+	}
+	v.blocks = append(v.blocks, blockReads{hash: h})
+	return &v.blocks[len(v.blocks)-1]
+}
+
+// Subnet reads the subnet, once per block for the own one.
+func (v *chainView) Subnet(ctx context.Context, at chain.Hash, id chain.SubnetID) (chain.Subnet, error) {
+	if at.IsZero() || id != v.subnet {
+		return v.Chain.Subnet(ctx, at, id)
+	}
+	v.mu.Lock()
+	s := v.block(at).subnet
+	v.mu.Unlock()
+	if s != nil {
+		return *s, nil
+	}
+	x, err, _ := v.flight.Do("subnet"+at.String(), func() (any, error) {
+		s, err := v.Chain.Subnet(ctx, at, id)
+		if err != nil {
+			return nil, err
+		}
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		v.block(at).subnet = &s
+		return s, nil
+	})
+	if err != nil {
+		return chain.Subnet{}, err
+	}
+	return x.(chain.Subnet), nil
+}
+
+// Nodes reads the nodes, once per block for the own subnet.
+func (v *chainView) Nodes(ctx context.Context, at chain.Hash, id chain.SubnetID) ([]chain.Node, error) {
+	if at.IsZero() || id != v.subnet {
+		return v.Chain.Nodes(ctx, at, id)
+	}
+	v.mu.Lock()
+	b := v.block(at)
+	nodes, listed := b.nodes, b.listed
+	v.mu.Unlock()
+	if listed {
+		return nodes, nil
+	}
+	x, err, _ := v.flight.Do("nodes"+at.String(), func() (any, error) {
+		nodes, err := v.Chain.Nodes(ctx, at, id)
+		if err != nil {
+			return nil, err
+		}
+		v.mu.Lock()
+		defer v.mu.Unlock()
+		b := v.block(at)
+		b.nodes, b.listed = nodes, true
+		return nodes, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return x.([]chain.Node), nil
+}
+
+// run follows the heads until ctx ends.
+func (v *chainView) run(ctx context.Context) error {
+	heads, err := v.SubscribeHeads(ctx)
+	if err != nil {
+		return err
+	}
+	for h := range heads {
+		v.note(h, time.Now())
+		if s, err := v.Subnet(ctx, h.Hash, v.subnet); err == nil { // otherwise the next head tells
+			v.mu.Lock()
+			v.slot, v.state = s.Slot, s.State
+			v.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+func (v *chainView) note(h chain.Head, now time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if h.Number > v.head.Number && v.head.Number > 0 {
+		v.pace = append(v.pace, now.Sub(v.at)/time.Duration(h.Number-v.head.Number))
+		if len(v.pace) > paceSamples {
+			v.pace = v.pace[1:]
+		}
+	}
+	v.head, v.at = h, now
+}
+
+// newest is the last head, when it came, and the subnet's slot and state.
+func (v *chainView) newest() (h chain.Head, at time.Time, slot chain.Slot, state chain.SubnetState) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.head, v.at, v.slot, v.state
+}
+
+// epoch is the subnet's epoch at the last head; false while the subnet has none.
+func (v *chainView) epoch() (chain.Epoch, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.params.EpochAt(v.head.Number, v.slot), v.slot != 0 && v.head.Number != 0
+}
+
+// epochTime is how long an epoch takes.
+func (v *chainView) epochTime() time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return time.Duration(v.params.EpochLength) * v.blockTime()
+}
+
+// phase is where the epoch stands, for the rules of records. While the chain is silent it stands still.
+func (v *chainView) phase() record.Phase {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.slot == 0 || v.head.Number == 0 {
+		return record.Phase{}
+	}
+	return record.PhaseAt(uint32(v.params.EpochAt(v.head.Number, v.slot)), v.params.Offset(v.head.Number, v.slot), v.params.EpochLength)
+}
