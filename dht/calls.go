@@ -273,6 +273,7 @@ func (n *Node) sendBatch(ctx context.Context, c kad.Contact, recs []record.Recor
 		answers[i] = Answer{Peer: c.Peer, OK: resp.OK[i]}
 		if len(resp.Codes) == len(recs) {
 			answers[i].Code = resp.Codes[i]
+			answers[i].OK = answers[i].OK || answers[i].Code == wire.CodeHeld
 		} else if resp.OK[i] {
 			answers[i].Code = wire.CodeStored
 		}

@@ -113,7 +113,7 @@ func TestReplayCostsTheVictimNoQuota(t *testing.T) {
 	}
 	attacker := newStranger(t)
 	for range 150 {
-		if codes := attacker.store(m, false, first); codes[0] != wire.CodeOlder {
+		if codes := attacker.store(m, false, first); codes[0] != wire.CodeHeld {
 			t.Fatalf("replay: %v", codes)
 		}
 	}
@@ -434,7 +434,7 @@ func TestStoreResultNamesEveryReplica(t *testing.T) {
 			t.Errorf("answer %+v", a)
 		}
 	}
-	if err != nil || accepted != res.Accepted || accepted+older != 4 || older == 0 {
+	if (err == nil) != (accepted > older) || accepted != res.Accepted || older != res.Older || accepted+older != 4 || older == 0 {
 		t.Errorf("accepted %d, older %d: %+v, %v", accepted, older, res, err)
 	}
 }

@@ -159,9 +159,9 @@ func (n *Node) accept(r record.Record, inCache bool, q record.Request) wire.Code
 	if len(r.Value) > n.cfg.MaxValue || len(r.Subkey) > n.cfg.MaxSubkey {
 		return n.refuse(r, q, &record.Fault{Side: record.SideSender, Code: record.CodeTooLarge, Reason: "beyond the limits of this node"})
 	}
-	if n.shelves.outdated(r, inCache, q.Now) { // no need to verify what cannot win
+	if code := n.shelves.outdated(r, inCache, q.Now); code != wire.CodeNone { // no need to verify what cannot win
 		n.count.recordsStale.Add(1)
-		return wire.CodeOlder
+		return code
 	}
 	if err := n.cfg.Validators.Validate(r, q); err != nil {
 		return n.refuse(r, q, err)
@@ -177,7 +177,7 @@ func (n *Node) accept(r record.Record, inCache bool, q record.Request) wire.Code
 
 func (n *Node) refuse(r record.Record, q record.Request, err error) wire.Code {
 	code := codeOf(err)
-	if code == wire.CodeOlder {
+	if code == wire.CodeOlder || code == wire.CodeHeld {
 		n.count.recordsStale.Add(1)
 		return code
 	}
@@ -199,7 +199,7 @@ func (n *Node) acceptDictionary(r record.Record, inCache bool, q record.Request)
 		switch code := n.accept(e.Record(r.Key), inCache, q); code {
 		case wire.CodeStored:
 			stored++
-		case wire.CodeOlder:
+		case wire.CodeOlder, wire.CodeHeld:
 			older++
 		default:
 			worst = code

@@ -75,8 +75,8 @@ func (s *shelves) expirations(key record.Key, now time.Time) (stored, cached rec
 	return stored, cached
 }
 
-// outdated reports whether a shelf has this very record, or a newer version of it.
-func (s *shelves) outdated(r record.Record, inCache bool, now time.Time) bool {
+// outdated tells CodeHeld if a shelf has this very record, CodeOlder if it has a newer version, else CodeNone.
+func (s *shelves) outdated(r record.Record, inCache bool, now time.Time) wire.Code {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	shelf := s.storage
@@ -84,8 +84,17 @@ func (s *shelves) outdated(r record.Record, inCache bool, now time.Time) bool {
 		shelf = s.cache
 	}
 	have, ok := shelf.Lookup(r.Key, r.Subkey, now)
-	return ok && (have.Expiration > r.Expiration ||
-		have.Expiration == r.Expiration && (s.strict || bytes.Equal(have.Value, r.Value)))
+	switch {
+	case !ok || have.Expiration < r.Expiration:
+		return wire.CodeNone
+	case have.Expiration > r.Expiration:
+		return wire.CodeOlder
+	case bytes.Equal(have.Value, r.Value):
+		return wire.CodeHeld
+	case s.strict:
+		return wire.CodeOlder
+	}
+	return wire.CodeNone
 }
 
 // answer fills in the value of a find result, within budget bytes. For a dictionary that does not fit, or that is
@@ -168,7 +177,9 @@ func codeOf(err error) wire.Code {
 		return wire.CodeInvalid
 	}
 	switch f.Code {
-	case record.CodeStale, record.CodeDuplicate:
+	case record.CodeDuplicate:
+		return wire.CodeHeld
+	case record.CodeStale:
 		return wire.CodeOlder
 	case record.CodeExpired:
 		return wire.CodeExpired

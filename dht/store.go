@@ -218,6 +218,9 @@ func (n *Node) take(p *parcel, answers []Answer) (next kad.Contact, again bool) 
 			n.count.replicasUnreachable.Add(1)
 		default:
 			n.count.replicasRefused.Add(1)
+			if a.Code == wire.CodeOlder {
+				res.Older++
+			}
 			if a.Code != wire.CodeFull && a.Code != wire.CodeBusy {
 				useless = false
 			}
@@ -237,7 +240,7 @@ func (n *Node) keep(recs []record.Record) []Answer {
 	answers := make([]Answer, len(recs))
 	for i, r := range recs {
 		code := n.accept(r, false, q)
-		answers[i] = Answer{Peer: n.me, Code: code, OK: code == wire.CodeStored}
+		answers[i] = Answer{Peer: n.me, Code: code, OK: code == wire.CodeStored || code == wire.CodeHeld}
 	}
 	return answers
 }

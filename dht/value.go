@@ -88,7 +88,8 @@ type StoreResult struct {
 	Key      record.Key
 	Subkey   []byte // msgpack; nil for a regular value
 	Wanted   int    // replicas that were to be reached
-	Accepted int    // replicas that accepted
+	Accepted int    // replicas that hold the record now
+	Older    int    // replicas that said that they hold a newer version
 	Answers  []Answer
 	// Err is why nobody was asked: the record cannot be encoded or signed, is too large, or the search failed.
 	Err error
@@ -98,12 +99,12 @@ type StoreResult struct {
 type Answer struct {
 	Peer peer.ID   // this node's own for the local copy
 	Code wire.Code // CodeNone when a peer that sends no codes refused, or nothing came
-	OK   bool
-	Err  error // no answer
+	OK   bool      // it holds the record now
+	Err  error     // no answer
 }
 
-// OK reports whether at least one replica accepted the record.
-func (r *StoreResult) OK() bool { return r.Accepted > 0 }
+// OK reports whether the record is stored: somebody accepted it, and fewer say that there is a newer version.
+func (r *StoreResult) OK() bool { return r.Accepted > r.Older }
 
 // Failure returns nil if the record was accepted, else an error that wraps ErrRefused and names the reasons.
 func (r *StoreResult) Failure() error {

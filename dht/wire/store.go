@@ -9,7 +9,7 @@ type Code uint32
 const (
 	CodeNone      Code = iota // not said
 	CodeStored                // accepted
-	CodeOlder                 // the same or a newer version is held already
+	CodeOlder                 // a newer version is held already
 	CodeExpired               // expired on arrival
 	CodeInvalid               // a validator refused it
 	CodeFull                  // no room, or the author's quota is used up
@@ -17,9 +17,10 @@ const (
 	CodeMalformed             // tag, value or dictionary cannot be decoded
 	CodePartial               // a dictionary of which some entries were accepted
 	CodeBusy                  // not looked at: the node is overloaded
+	CodeHeld                  // this very record is held already
 )
 
-var codeNames = [...]string{"none", "stored", "older", "expired", "invalid", "full", "too big", "malformed", "partial", "busy"}
+var codeNames = [...]string{"none", "stored", "older", "expired", "invalid", "full", "too big", "malformed", "partial", "busy", "held"}
 
 // String returns the code in words.
 func (c Code) String() string {
