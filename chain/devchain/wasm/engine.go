@@ -135,7 +135,7 @@ func (e *Engine) runtimeOf(st devchain.State) (*runtime, error) {
 	if len(code) == 0 {
 		return nil, fmt.Errorf("%w: the state has no runtime", ErrSpec)
 	}
-	if rt := e.current.Load(); rt.first == &code[0] {
+	if rt := e.current.Load(); rt.first.Load() == &code[0] {
 		return rt, nil
 	}
 	hash := chain.Hash(blake2b.Sum256(code))
@@ -143,6 +143,7 @@ func (e *Engine) runtimeOf(st devchain.State) (*runtime, error) {
 	defer e.mu.Unlock()
 	for _, rt := range e.runtimes {
 		if rt.hash == hash {
+			rt.first.Store(&code[0])
 			return rt, nil
 		}
 	}

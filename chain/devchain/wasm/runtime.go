@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -18,8 +19,8 @@ import (
 
 // runtime is one compiled runtime with what is asked of it again and again.
 type runtime struct {
-	hash    chain.Hash // of the code as it is stored
-	first   *byte      // of that code, to know it again without hashing
+	hash    chain.Hash           // of the code as it is stored
+	first   atomic.Pointer[byte] // of that code where it was seen last, to know it again without hashing
 	module  wazero.CompiledModule
 	missing []string
 	version devchain.RuntimeVersion
@@ -48,7 +49,8 @@ func (e *Engine) compile(code []byte, st devchain.State) (*runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSpec, err)
 	}
-	rt := &runtime{hash: blake2b.Sum256(code), first: &code[0], meta: map[uint32][]byte{}}
+	rt := &runtime{hash: blake2b.Sum256(code), meta: map[uint32][]byte{}}
+	rt.first.Store(&code[0])
 	for _, imp := range imports {
 		if imp.module != hostModule {
 			return nil, fmt.Errorf("%w: the runtime imports %s from %s", ErrSpec, imp.name, imp.module)
