@@ -63,7 +63,7 @@ lint: ## go vet and golangci-lint, pinned in tools/go.mod
 
 .PHONY: proto
 proto: ## regenerate internal/pb (needs protoc; the result is committed)
-	@for f in internal/pb/*/*.proto; do protoc --proto_path=. --go_out=. --go_opt=paths=source_relative $$f; done
+	@cd internal/pb && protoc --proto_path=. --go_out=. --go_opt=paths=source_relative */*.proto
 
 .PHONY: interop
 interop: interop-substrate interop-python ## clients and peers that we did not write
