@@ -1,0 +1,18 @@
+// Command mesh runs nodes of Hypertensor subnets, and whole subnets for development. Called as mesh-dht or mesh-server-mock, by a
+// link of that name, it takes the command lines of the Python mesh.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/hypertensor-blockchain/mesh/internal/cli"
+)
+
+var version string // set by the linker
+
+func main() {
+	os.Exit(cli.Main(context.Background(), cli.Program{
+		Name: "mesh", Short: "mesh runs nodes of Hypertensor subnets", Version: version, Alias: os.Args[0],
+	}, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}

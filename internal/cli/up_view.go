@@ -1,0 +1,261 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/hypertensor-blockchain/mesh"
+	"github.com/hypertensor-blockchain/mesh/chain"
+)
+
+// view shows what `up` does.
+type view interface {
+	say(format string, args ...any) // an event
+	show(frame)                     // the state
+	close()
+}
+
+// frame is the state of the subnet at one moment.
+type frame struct {
+	subnet  chain.SubnetID
+	round   round
+	silent  time.Duration // since the last head
+	block   time.Duration
+	last    *epochResult
+	good    int
+	epochs  int // settled
+	nodes   []frameNode
+	uptime  time.Duration
+	waiting bool // nothing read yet
+}
+
+type frameNode struct {
+	id       chain.NodeID
+	peer     string
+	status   mesh.Status
+	running  bool
+	stake    chain.Balance
+	reward   chain.Balance
+	attested bool
+}
+
+// poll reads the status of all nodes.
+func (u *up) poll(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	type answer struct {
+		i  int
+		s  mesh.Status
+		ok bool
+	}
+	answers := make(chan answer, u.plan.Nodes)
+	for i := range u.plan.Nodes {
+		go func() {
+			s, err := readStatus(ctx, u.plan.nodeDir(i))
+			answers <- answer{i, s, err == nil}
+		}()
+	}
+	for range u.plan.Nodes {
+		if a := <-answers; a.ok {
+			u.status[a.i] = a.s
+		} else {
+			delete(u.status, a.i)
+		}
+	}
+}
+
+// readStatus asks the node with that data folder for its status, whoever started it.
+func readStatus(ctx context.Context, dir string) (mesh.Status, error) {
+	var s mesh.Status
+	addr, err := os.ReadFile(filepath.Join(dir, mesh.StatusFile))
+	if err != nil {
+		return s, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+string(addr)+"/status", nil)
+	if err != nil {
+		return s, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return s, err
+	}
+	defer resp.Body.Close()
+	return s, json.NewDecoder(io.LimitReader(resp.Body, 1<<20)).Decode(&s)
+}
+
+func (u *up) frame(silent time.Duration) frame {
+	f := frame{
+		subnet: u.plan.Subnet, round: u.latest, silent: silent, block: u.flags.blockTime, good: u.good, epochs: len(u.results),
+		uptime: time.Since(u.began), waiting: u.latest.Head.Number == 0,
+	}
+	if n := len(u.results); n > 0 {
+		f.last = &u.results[n-1]
+	}
+	for i := range u.plan.Nodes {
+		s, running := u.status[i]
+		f.nodes = append(f.nodes, frameNode{status: s, running: running})
+	}
+	for _, n := range u.latest.Nodes {
+		for i := range f.nodes {
+			x := &f.nodes[i]
+			if addr, err := publicPort(n.Peer); err == nil && addr == u.plan.NodePorts[i] {
+				x.id, x.peer, x.stake, x.reward = n.ID, n.Peer.PeerID, n.Stake, n.Stake.SatSub(u.before[n.ID])
+				if s := u.latest.Submission; s != nil {
+					for _, a := range s.Attests {
+						x.attested = x.attested || a.Node == n.ID
+					}
+				}
+			}
+		}
+	}
+	return f
+}
+
+// lines prints events, for logs and pipes.
+type lines struct {
+	mu  sync.Mutex // guards out
+	out io.Writer
+}
+
+func (l *lines) say(format string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fmt.Fprintf(l.out, "%s %s\n", time.Now().Format("15:04:05.000"), fmt.Sprintf(format, args...))
+}
+
+func (*lines) show(frame) {}
+func (*lines) close()     {}
+
+// table redraws the state in place, with the last events below it.
+type table struct {
+	out    *os.File
+	mu     sync.Mutex // guards the fields below
+	drawn  int        // lines on the screen
+	events []string
+	done   bool
+}
+
+const tableEvents = 8
+
+func (t *table) say(format string, args ...any) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := time.Now().Format("15:04:05 ") + fmt.Sprintf(format, args...)
+	if t.drawn == 0 || t.done {
+		fmt.Fprintln(t.out, text)
+		return
+	}
+	t.events = append(t.events, strings.Split(text, "\n")...)
+	if n := len(t.events); n > tableEvents {
+		t.events = t.events[n-tableEvents:]
+	}
+}
+
+func (t *table) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.done = true
+	fmt.Fprintln(t.out, "stopping")
+}
+
+func (t *table) show(f frame) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	width, _, err := term.GetSize(int(t.out.Fd()))
+	if err != nil || width < 20 {
+		width = 100
+	}
+	var b strings.Builder
+	if t.drawn > 0 {
+		fmt.Fprintf(&b, "\x1b[%dA", t.drawn)
+	}
+	rows := f.render()
+	rows = append(rows, "")
+	rows = append(rows, t.events...)
+	for _, r := range rows {
+		b.WriteString("\x1b[2K" + clipLine(r, width) + "\n")
+	}
+	for i := len(rows); i < t.drawn; i++ { // fewer lines than before
+		b.WriteString("\x1b[2K\n")
+	}
+	t.drawn = max(t.drawn, len(rows))
+	_, _ = io.WriteString(t.out, b.String()) // a closed terminal ends the process by SIGHUP
+}
+
+// clipLine cuts a line to the terminal's width; commands to be copied stay whole.
+func clipLine(s string, width int) string {
+	r := []rune(s)
+	if len(r) <= width || strings.HasPrefix(s, "  /") {
+		return s
+	}
+	return string(r[:width-1]) + "…"
+}
+
+// render writes the frame as lines of text.
+func (f frame) render() []string {
+	if f.waiting {
+		return []string{"", "waiting for the chain"}
+	}
+	r := f.round
+	head := fmt.Sprintf("subnet %d   block %d   epoch %d, block %d of %d   %d of %d epochs in consensus   up %s",
+		f.subnet, r.Head.Number, r.Epoch, r.Offset, r.Length, f.good, f.epochs, f.uptime.Round(time.Second))
+	if f.silent > max(5*time.Second, 5*f.block) {
+		head += fmt.Sprintf("   CHAIN SILENT for %s", f.silent.Round(time.Second))
+	}
+	now := "nobody elected yet"
+	switch {
+	case r.Submission != nil:
+		now = fmt.Sprintf("node %d proposed in block %d, %d of %d attest", r.Submission.Proposer, r.Submission.Block, len(r.Submission.Attests), len(r.Submission.Validators))
+	case r.Elected != 0:
+		now = fmt.Sprintf("node %d is elected, no proposal yet", r.Elected)
+	}
+	last := ""
+	if f.last != nil {
+		last = fmt.Sprintf("   last: epoch %d, node %d, %d of %d", f.last.Epoch, f.last.Elected, f.last.Attests, f.last.Validators)
+	}
+	rows := []string{"", head, now + last, "", fmt.Sprintf("%-5s %-14s %-14s %5s %5s  %-28s %-22s %s", "node", "peer", "state", "peers", "alive", "stake", "reward", "round")}
+	for i, n := range f.nodes {
+		state := "not running"
+		if n.running {
+			state = string(n.status.Phase)
+			if n.status.ChainSilent {
+				state = "chain silent"
+			}
+		}
+		mark := ""
+		switch {
+		case n.id != 0 && n.id == r.Elected && n.attested:
+			mark = "proposed"
+		case n.id != 0 && n.id == r.Elected:
+			mark = "elected"
+		case n.attested:
+			mark = "attested"
+		case n.running && n.status.Consensus.Code == "disagrees":
+			mark = n.status.Consensus.Text
+		}
+		id := fmt.Sprint(n.id)
+		if n.id == 0 {
+			id = fmt.Sprintf("(%d)", i+1)
+		}
+		rows = append(rows, fmt.Sprintf("%-5s %-14s %-14s %5d %5d  %-28s %-22s %s",
+			id, shortPeer(n.peer), state, n.status.Peers, n.status.Alive, chain.FormatTensor(n.stake), "+"+chain.FormatTensor(n.reward), mark))
+	}
+	return rows
+}
+
+func shortPeer(id string) string {
+	if len(id) <= 13 {
+		return id
+	}
+	return id[:5] + "…" + id[len(id)-6:]
+}
