@@ -23,6 +23,7 @@ type entry struct {
 	fast        bool // to be checked at the fast pace
 	lost        bool // spare that lost its place by failures
 	pinged      bool // named as least recently seen since its last answer
+	probing     bool // a scheduled check is under way
 }
 
 // bucket holds the contacts of one range of the space. Both lists are ordered by the last

@@ -49,7 +49,7 @@ func ParseID(text string) (ID, error) {
 // in the space cannot be chosen without choosing a key pair, and cannot be claimed for
 // somebody else's.
 func IDFromPeer(p peer.ID) ID {
-	var buf [64]byte                           // longer than any peer ID in use; append falls back to the heap
+	var buf [64]byte // longer than any peer ID in use; append falls back to the heap
 	return ID(sha1.Sum(append(buf[:0], p...)))
 }
 

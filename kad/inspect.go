@@ -51,6 +51,8 @@ type TableStats struct {
 	// one from the replacement list.
 	Evicted  uint64 `json:"evicted"`
 	Promoted uint64 `json:"promoted"`
+	// Pace is how many times faster than in a calm swarm contacts are checked.
+	Pace float64 `json:"pace"`
 }
 
 // Buckets returns a copy of the table, in the order of the space. Reads only.
@@ -80,7 +82,7 @@ func infos(list []*entry) []EntryInfo {
 func (t *Table) Stats() TableStats {
 	s := TableStats{
 		Live: t.live, Spare: len(t.peers) - t.live, Buckets: len(t.buckets),
-		ByStatus: make(map[Status]uint64), Evicted: t.evicted, Promoted: t.promoted,
+		ByStatus: make(map[Status]uint64), Evicted: t.evicted, Promoted: t.promoted, Pace: t.pace,
 	}
 	for i, n := range t.byStatus {
 		if n > 0 {
@@ -134,6 +136,8 @@ func (r CheckReason) String() string {
 		return "fast"
 	case CheckSlow:
 		return "slow"
+	case CheckNear:
+		return "near"
 	case CheckLost:
 		return "lost"
 	}

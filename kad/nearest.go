@@ -2,6 +2,7 @@ package kad
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 )
@@ -45,13 +46,24 @@ type near struct {
 }
 
 // Nearest appends to dst the k live contacts nearest to target, nearest first, without
-// the one whose ID is exclude (the zero ID excludes nobody unless a node has it). It
-// allocates nothing when dst has room. Reads only.
+// the one whose ID is exclude (the zero ID excludes nobody unless a node has it). Contacts
+// that left the last question unanswered are passed over, unless there are fewer than k
+// others. It allocates nothing when dst has room. Reads only.
+func (t *Table) Nearest(dst []Contact, target ID, k int, exclude ID) []Contact {
+	n := len(dst)
+	dst = t.nearest(dst, target, k, exclude, 0)
+	if len(dst)-n < k && len(dst)-n < t.live {
+		dst = t.nearest(dst[:n], target, k, exclude, math.MaxInt16)
+	}
+	return dst
+}
+
+// nearest is Nearest for contacts with a bounded number of failures.
 //
 // All contacts of a subtree on the target's side of a branching are nearer than all of
 // the other side, so the buckets are visited in the order of their distance and only the
 // last one may be cut.
-func (t *Table) Nearest(dst []Contact, target ID, k int, exclude ID) []Contact {
+func (t *Table) nearest(dst []Contact, target ID, k int, exclude ID, failures int16) []Contact {
 	var (
 		stack   [IDBits + 1]*node
 		scratch [64]near // two buckets of the default size and a margin
@@ -70,7 +82,7 @@ func (t *Table) Nearest(dst []Contact, target ID, k int, exclude ID) []Contact {
 		}
 		list := scratch[:0]
 		for _, e := range n.bucket.live {
-			if !e.verified || e.ID == exclude {
+			if !e.verified || e.failures > failures || e.ID == exclude {
 				continue
 			}
 			list = insertNear(list, near{binary.BigEndian.Uint64(e.ID[:]) ^ head, e}, target, k)

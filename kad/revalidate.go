@@ -16,9 +16,9 @@ const (
 // each and reports Add or Failed. At most a few are returned per call.
 //
 // The schedule is ours and does not depend on what others send: one contact per fast
-// interval among those that are new or failed lately, one per slow interval among the
-// rest, always the one that was neither seen nor checked for the longest time; and each
-// spare contact that waits for its first check or may be back.
+// interval among those that are new or failed lately, one among the nearest to Self, one
+// per slow interval among the rest, always the one that was neither seen nor checked for
+// the longest time; and each spare contact that waits for its first check or may be back.
 func (t *Table) Due(dst []Check, now time.Time) []Check {
 	at := nanos(now)
 	n := len(dst)
@@ -41,36 +41,77 @@ func (t *Table) Due(dst []Check, now time.Time) []Check {
 			dst = append(dst, Check{e.Contact, reason})
 		}
 	}
-	dst = t.dueLive(dst, at, &t.fastNext, t.cfg.FastInterval, CheckFast)
-	return t.dueLive(dst, at, &t.slowNext, t.cfg.SlowInterval, CheckSlow)
+	if t.isDue(&t.fastNext, at, t.cfg.FastInterval) {
+		dst = t.probe(dst, at, CheckFast, t.oldestLive(func(e *entry) bool { return e.fast || !e.verified }))
+	}
+	if t.isDue(&t.nearNext, at, t.cfg.FastInterval) {
+		dst = t.probe(dst, at, CheckNear, t.oldestNear())
+	}
+	if t.isDue(&t.slowNext, at, t.cfg.SlowInterval) {
+		dst = t.probe(dst, at, CheckSlow, t.oldestLive(func(e *entry) bool { return !e.fast }))
+	}
+	return dst
 }
 
-// dueLive appends one live contact of the fast or the slow kind when its time has come.
-func (t *Table) dueLive(dst []Check, at int64, next *int64, every time.Duration, reason CheckReason) []Check {
-	if *next == 0 {
-		*next = at + t.jitter(every)
+// isDue reports whether a time has come, and sets the next one.
+func (t *Table) isDue(next *int64, at int64, every time.Duration) bool {
+	due := *next != 0 && at >= *next
+	if due || *next == 0 {
+		*next = at + t.jitter(time.Duration(float64(every)/t.pace))
 	}
-	if at < *next {
-		return dst
-	}
-	*next = at + t.jitter(every)
+	return due
+}
+
+// oldestLive returns the live contact that was neither seen nor checked for the longest
+// time among those that match.
+func (t *Table) oldestLive(match func(*entry) bool) *entry {
 	var oldest *entry
 	for _, b := range t.buckets {
 		for _, e := range b.live {
-			if e.fast != (reason == CheckFast) && e.verified {
-				continue
-			}
-			if oldest == nil || max(e.last, e.checked) < max(oldest.last, oldest.checked) {
+			if match(e) && (oldest == nil || e.quiet() < oldest.quiet()) {
 				oldest = e
 			}
 		}
 	}
-	// A contact that was seen a moment ago need not be asked.
-	if oldest == nil || at-max(oldest.last, oldest.checked) < int64(t.cfg.FastInterval)/2 {
+	return oldest
+}
+
+// oldestNear is oldestLive among the neighbours.
+func (t *Table) oldestNear() *entry {
+	t.near = t.nearest(t.near[:0], t.cfg.Self, t.cfg.Neighbours, t.cfg.Self, 0)
+	var oldest *entry
+	for i := range t.near {
+		if e := t.peers[t.near[i].Peer]; oldest == nil || e.quiet() < oldest.quiet() {
+			oldest = e
+		}
+	}
+	return oldest
+}
+
+// quiet returns when an entry was last seen or checked.
+func (e *entry) quiet() int64 { return max(e.last, e.checked) }
+
+// probe appends the check of a live contact, unless it was seen a moment ago.
+func (t *Table) probe(dst []Check, at int64, reason CheckReason, e *entry) []Check {
+	if e == nil || float64(at-e.quiet()) < float64(t.cfg.FastInterval)/2/t.pace {
 		return dst
 	}
-	oldest.checked = at
-	return append(dst, Check{oldest.Contact, reason})
+	e.checked, e.probing = at, true
+	return append(dst, Check{e.Contact, reason})
+}
+
+// probed adjusts the pace to the outcome of a scheduled check: one failure in eight keeps
+// it as it is.
+func (t *Table) probed(e *entry, answered bool) {
+	if !e.probing {
+		return
+	}
+	e.probing = false
+	if answered {
+		t.pace = max(t.pace/1.05, 1)
+	} else {
+		t.pace = min(t.pace*1.4, t.cfg.MaxPace)
+	}
 }
 
 // NextDue returns the time of the next check, for a timer; false when none is scheduled.
@@ -85,7 +126,7 @@ func (t *Table) NextDue() (time.Time, bool) {
 		}
 	}
 	if t.live > 0 {
-		next = min(next, t.fastNext, t.slowNext)
+		next = min(next, t.fastNext, t.nearNext, t.slowNext)
 	}
 	if next == math.MaxInt64 {
 		return time.Time{}, false

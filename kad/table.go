@@ -20,9 +20,11 @@ type Table struct {
 	peers   map[peer.ID]*entry
 	groups  map[groupKey]int
 	live    int
-	rtt     RTT // of all peers
+	rtt     RTT       // of all peers
+	near    []Contact // scratch of oldestNear
 
-	fastNext, slowNext int64
+	fastNext, slowNext, nearNext int64
+	pace                         float64 // 1..MaxPace, divides the intervals
 
 	byStatus          [statusCount]uint64
 	evicted, promoted uint64
@@ -38,6 +40,7 @@ func NewTable(cfg TableConfig) *Table {
 		buckets: []*bucket{b},
 		peers:   make(map[peer.ID]*entry),
 		groups:  make(map[groupKey]int),
+		pace:    1,
 	}
 }
 
@@ -144,6 +147,7 @@ func (t *Table) Failed(c Contact, now time.Time) (evicted bool) {
 		return false
 	}
 	at := nanos(now)
+	t.probed(e, false)
 	e.rtt.Expired()
 	e.failures = min(e.failures+1, 1000)
 	e.fast = true
@@ -183,6 +187,7 @@ func (t *Table) Remove(p peer.ID, now time.Time) bool {
 
 // touch records an answer of a known contact.
 func (t *Table) touch(e *entry, c Contact, at int64) AddResult {
+	t.probed(e, true)
 	e.last, e.checked, e.failures = at, at, 0
 	if e.first == 0 {
 		e.first = at

@@ -30,9 +30,17 @@ type TableConfig struct {
 	// before it loses its place. Default 3. 1 evicts a peer for one lost packet.
 	MaxFailures int
 	// FastInterval is the pause between two checks of contacts that are new or failed
-	// lately, SlowInterval of all others; each pause is multiplied by a random 0.5..1.5.
-	// Defaults 3 s and 9 s. They fix the upkeep traffic, whatever the size of the table.
+	// lately, and of the Neighbours nearest to Self; SlowInterval of all others. Each pause
+	// is multiplied by a random 0.5..1.5. Defaults 3 s and 9 s. They fix the upkeep traffic
+	// of a calm swarm, whatever the size of the table: less than one ping per second.
 	FastInterval, SlowInterval time.Duration
+	// Neighbours is how many of the nearest contacts are checked more often, because they
+	// share the records of this node. Default BucketSize.
+	Neighbours int
+	// MaxPace bounds how many times faster the checks may become when many of them fail: the
+	// pace settles where one check in eight finds a contact gone. Default 4; 1 is a fixed
+	// pace.
+	MaxPace float64
 	// RetryMax bounds the growing pause between checks of contacts that lost their place,
 	// so that a healed partition is noticed. Default 2 min.
 	RetryMax time.Duration
@@ -95,6 +103,8 @@ const (
 	CheckFast
 	// CheckSlow is the routine revalidation.
 	CheckSlow
+	// CheckNear is a contact among the nearest to Self.
+	CheckNear
 	// CheckLost is a contact that lost its place and may be back.
 	CheckLost
 )
@@ -128,6 +138,11 @@ func (c TableConfig) withDefaults() TableConfig {
 	span(&c.RetryMax, 2*time.Minute)
 	span(&c.ForgetAfter, time.Hour)
 	c.BucketSize = max(c.BucketSize, 1)
+	set(&c.Neighbours, c.BucketSize)
+	if c.MaxPace <= 0 {
+		c.MaxPace = 4 // at most 2 pings per second
+	}
+	c.MaxPace = max(c.MaxPace, 1)
 	c.DepthModulo = max(c.DepthModulo, 1)
 	c.Replacements = max(c.Replacements, 1)
 	return c
