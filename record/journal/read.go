@@ -21,9 +21,9 @@ type Report struct {
 // Read calls load for every intact record in a journal file, in the order of writing. The record is a copy. It fails
 // if r does not begin as a journal does, or cannot be read.
 func Read(r io.Reader, load func(record.Held)) (Report, error) {
-	in := bufio.NewReaderSize(r, 2*(frameHeader+maxPayload))
+	in := bufio.NewReaderSize(r, bufferFor(r))
 	header, err := in.Peek(headerSize)
-	if err != nil && !errors.Is(err, io.EOF) {
+	if notEOF(err) != nil {
 		return Report{}, fmt.Errorf("journal: read: %w", err)
 	}
 	if len(header) < headerSize || string(header[:len(fileMagic)]) != fileMagic {
@@ -34,6 +34,15 @@ func Read(r io.Reader, load func(record.Held)) (Report, error) {
 		return Report{}, fmt.Errorf("journal: read: %w", err)
 	}
 	return readFrames(in, check, load)
+}
+
+// bufferFor returns a size in which the longest frame fits, or all of a short file.
+func bufferFor(r io.Reader) int {
+	const enough int64 = 2 * (int64(frameHeader) + maxPayload)
+	if sized, ok := r.(interface{ Size() int64 }); ok {
+		return int(min(sized.Size()+int64(headerSize), enough))
+	}
+	return int(enough)
 }
 
 func readFrames(in *bufio.Reader, check checker, load func(record.Held)) (Report, error) {
@@ -95,7 +104,7 @@ func nextFrame(in *bufio.Reader, check checker) (int, held, error) {
 }
 
 func notEOF(err error) error {
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) || errors.Is(err, bufio.ErrBufferFull) { // full: longer than the whole file
 		return nil
 	}
 	return err
