@@ -158,13 +158,13 @@ func Parse(packed []byte) (Info, error) {
 		if !ok {
 			return Info{}, bad("fields", "%s instead of a map", kind(tuple[3]))
 		}
-		if len(fields) > maxExtra {
-			return Info{}, bad("fields", "%d names, limit %d", len(fields), maxExtra)
-		}
 		for _, f := range fields {
 			if err := i.setField(f); err != nil {
 				return Info{}, err
 			}
+		}
+		if len(i.Extra) > maxExtra {
+			return Info{}, bad("fields", "%d further names, limit %d", len(i.Extra), maxExtra)
 		}
 	}
 	return i, nil
