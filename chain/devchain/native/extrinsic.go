@@ -1,6 +1,8 @@
 package native
 
 import (
+	"bytes"
+
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"golang.org/x/crypto/blake2b"
 	"golang.org/x/crypto/sha3"
@@ -119,6 +121,12 @@ func (xt *extrinsic) checkSignature(v devchain.RuntimeVersion, genesis, birth ch
 	}
 	who, ok := recoverSigner(keccak256(signed), xt.signature)
 	return ok && who == xt.signer
+}
+
+// impersonates reports whether the developer let the signer in without a
+// signature.
+func (xt *extrinsic) impersonates(st devchain.State) bool {
+	return bytes.Equal(xt.signature[:], devchain.ImpersonatedSignature()) && st.Get(devchain.ImpersonateKey(xt.signer[:])) != nil
 }
 
 func keccak256(b []byte) []byte {

@@ -61,7 +61,8 @@ func (it *Items) entry(item string, n int) *metadata.StorageEntry {
 func newCell[T any](it *Items, item string, n int, c Codec[T]) cell[T] {
 	x := cell[T]{name: it.pallet + "." + item, codec: c}
 	if e := it.entry(item, n); e.Modifier == metadata.ModifierDefault {
-		x.def = x.decode(e.Default)
+		x.def = e.Default
+		x.decode(x.def) // panics now rather than later
 	}
 	return x
 }
@@ -70,15 +71,18 @@ func newCell[T any](it *Items, item string, n int, c Codec[T]) cell[T] {
 type cell[T any] struct {
 	name  string
 	codec Codec[T]
-	def   T // what an absent key reads as
+	def   []byte // what an absent key reads as; nil for the zero value
 }
 
 func (c *cell[T]) find(s State, key []byte) (T, bool) {
-	b := s.Get(key)
-	if b == nil {
-		return c.def, false
+	if b := s.Get(key); b != nil {
+		return c.decode(b), true
 	}
-	return c.decode(b), true
+	if c.def == nil {
+		var zero T
+		return zero, false
+	}
+	return c.decode(c.def), false // anew: the caller may change it
 }
 
 func (c *cell[T]) decode(b []byte) T {
