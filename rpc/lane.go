@@ -262,9 +262,13 @@ func answer(body []byte, from peer.ID, m Method) ([]byte, error) {
 // failed turns a failure of the network into an *Error.
 func (n *Node) failed(ctx context.Context, err error, to peer.ID, m Method) error {
 	e := &Error{Code: Unavailable, Peer: to, Method: m, cause: err}
-	var notSupported multistream.ErrNotSupported[protocol.ID]
+	var (
+		notSupported multistream.ErrNotSupported[protocol.ID]
+		reset        *network.StreamError
+	)
 	switch {
-	case errors.As(err, &notSupported):
+	case errors.As(err, &notSupported),
+		errors.As(err, &reset) && reset.Remote && reset.ErrorCode == network.StreamProtocolNegotiationFailed:
 		e.Code, e.Msg, e.Remote = Unimplemented, "the peer does not serve the method", true
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		e.Code, e.Msg = DeadlineExceeded, "no answer in time"
