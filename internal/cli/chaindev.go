@@ -24,8 +24,8 @@ import (
 const rpcFile = "rpc.addr"
 
 func (e *env) chainCmd() *cobra.Command {
-	c := &cobra.Command{Use: "chain", Short: "Run a chain for development"}
-	c.AddCommand(e.chainDevCmd())
+	c := &cobra.Command{Use: "chain", Short: "Run a chain for development, and look into chains"}
+	c.AddCommand(e.chainDevCmd(), e.chainInfoCmd(), e.chainEventsCmd(), e.chainQueryCmd(), e.chainCallCmd(), e.chainMetadataCmd())
 	return c
 }
 

@@ -117,7 +117,7 @@ func (e *env) registerNode(cmd *cobra.Command, f *signFlags, n *nodeForm) error 
 			if node.ID == id {
 				v := showNode(node)
 				text := fmt.Sprintf("registered node %d of subnet %d as %s with %s", id, r.Subnet, v.Class, chain.FormatTensor(node.Stake))
-				if node.Queued {
+				if node.Class == chain.ClassRegistered {
 					text += "; it is in the queue"
 				}
 				return v, text, nil
@@ -208,9 +208,9 @@ func (e *env) nodeUpdateCmd() *cobra.Command {
 	var peerText, bootnode, client, unique, nonUnique, hotkey, delegate string
 	var rate, delegateRate shareFlag
 	c := &cobra.Command{
-		Use:   "update SUBNET NODE",
-		Short: "Change a node: peer, hotkey, parameters, reward rate",
-		Long: `Change a node; the coldkey signs. Several changes are made in one transaction, all or none. The value "none" removes what is optional.`,
+		Use:     "update SUBNET NODE",
+		Short:   "Change a node: peer, hotkey, parameters, reward rate",
+		Long:    `Change a node; the coldkey signs. Several changes are made in one transaction, all or none. The value "none" removes what is optional.`,
 		Example: "  mesh node update echo 3 --peer /ip4/203.0.113.9/tcp/31330/p2p/12D3KooW... --key coldkey.json",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -324,7 +324,7 @@ type nodeView struct {
 
 func showNode(n chain.Node) nodeView {
 	v := nodeView{
-		Subnet: n.Subnet, ID: n.ID, Class: n.Class.String(), Queued: n.Queued, StartEpoch: n.StartEpoch, PeerID: n.Peer.PeerID,
+		Subnet: n.Subnet, ID: n.ID, Class: n.Class.String(), Queued: n.Class == chain.ClassRegistered, StartEpoch: n.StartEpoch, PeerID: n.Peer.PeerID,
 		Coldkey: n.Coldkey, Hotkey: n.Hotkey, Stake: n.Stake, Reputation: n.Reputation,
 	}
 	if len(n.Peer.Multiaddr) > 0 {

@@ -11,8 +11,8 @@ import (
 )
 
 func (e *env) nodeCmd() *cobra.Command {
-	c := &cobra.Command{Use: "node", Short: "Run a node of a subnet"}
-	c.AddCommand(e.nodeRunCmd())
+	c := &cobra.Command{Use: "node", Short: "Run, register and look at nodes"}
+	c.AddCommand(e.nodeRunCmd(), e.nodeRegisterCmd(), e.nodeRemoveCmd(), e.nodeUpdateCmd(), e.nodeInfoCmd(), e.nodeListCmd())
 	return c
 }
 

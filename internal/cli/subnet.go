@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -449,14 +448,3 @@ func flush(w *tabwriter.Writer) {
 	}
 }
 
-// readFileFlag reads a small file named by a flag; "" is nil.
-func readFileFlag(flag, path string) ([]byte, error) {
-	if path == "" {
-		return nil, nil
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return nil, failf("", "--%s: %w", flag, err)
-	}
-	return b, nil
-}
