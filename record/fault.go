@@ -63,7 +63,7 @@ func (c Code) String() string {
 
 // Fault is a refused record: who is to blame, why, and a text for our own log. The text may quote the record;
 // what goes to a peer is the code.
-type Fault struct {
+type Fault struct { //nolint:errname // a fault has a side; an error has none
 	Side   Side
 	Code   Code
 	Reason string

@@ -175,8 +175,8 @@ func TestCacheDropsWhatExpiresFirst(t *testing.T) {
 		r.Key = record.KeyOf(i)
 		return r
 	}
-	for i, after := range []time.Duration{30, 10, 20} {
-		accepted(t, s.Store(r(i, after*time.Second), "x", start))
+	for i, after := range []time.Duration{30 * time.Second, 10 * time.Second, 20 * time.Second} {
+		accepted(t, s.Store(r(i, after), "x", start))
 	}
 	refused(t, s.Store(r(3, 5*time.Second), "x", start), record.SideAuthor, record.CodeFull) // itself would be the first to go
 	accepted(t, s.Store(r(4, 40*time.Second), "x", start))

@@ -98,7 +98,7 @@ func TestTornEnds(t *testing.T) {
 	must(t, j.Close())
 	whole, err := os.ReadFile(path)
 	must(t, err)
-	for cut := int64(0); cut < int64(len(whole)); cut++ {
+	for cut := range int64(len(whole)) {
 		must(t, os.WriteFile(path, whole[:cut], 0o600))
 		j, report, got := reopen(t, path)
 		if cut >= two && len(got) != 3 {
@@ -352,7 +352,7 @@ func Example() {
 	}))
 	fmt.Println("close:", j.Close())
 
-	j, report, err := journal.Open(path, journal.Config{}, func(h record.Held) { fmt.Println("read:", h.Value) })
+	j, report, err := journal.Open(path, journal.Config{}, func(h record.Held) { fmt.Printf("read: %x\n", h.Value) })
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -361,6 +361,6 @@ func Example() {
 	// Output:
 	// append: <nil>
 	// close: <nil>
-	// read: [7]
+	// read: 07
 	// 1 record; close: <nil>
 }

@@ -125,7 +125,7 @@ func skipToMark(in *bufio.Reader) (int, error) {
 		} else {
 			err = nil
 		}
-		d, _ := in.Discard(n) //nolint:errcheck // buffered
+		d, _ := in.Discard(n)
 		skipped += d
 		if d == 0 || bytes.HasPrefix(ahead[d:], []byte(frameMark)) {
 			break
