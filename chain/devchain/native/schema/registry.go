@@ -194,7 +194,7 @@ func (r *registry) params(ps []paramDecl) []metadata.Param {
 func (r *registry) fields(fs []fieldDecl) []metadata.Field {
 	var out []metadata.Field
 	for _, f := range fs {
-		out = append(out, metadata.Field{Name: f.name, Type: r.id(f.typ)})
+		out = append(out, metadata.Field{Name: f.name, Type: r.id(f.typ), TypeName: f.typ.String()})
 	}
 	return out
 }
