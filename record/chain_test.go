@@ -45,6 +45,11 @@ func (e envelope) Strip(r record.Record) []byte {
 	return bytes.TrimSuffix(r.Value, []byte{e.name})
 }
 
+func (e envelope) Admits(record.Record, record.Request) error {
+	e.note("admits")
+	return nil
+}
+
 func (e envelope) Accepted(record.Record, record.Request) { e.note("accepted") }
 
 func plain(t testing.TB, value any) record.Record {
@@ -68,11 +73,13 @@ func TestOrderOfValidators(t *testing.T) {
 	if got := chain.Strip(r); string(got) != "\x01" {
 		t.Fatalf("%q", got)
 	}
+	accepted(t, chain.Admits(r, post("x")))
 	chain.Accepted(r, post("x"))
 	want := []string{
 		"sign a", "sign b", "sign c",
 		"validate c", "strip c", "validate b", "strip b", "validate a", "strip a",
 		"strip c", "strip b", "strip a",
+		"admits c", "strip c", "admits b", "strip b", "admits a", "strip a",
 		"accepted c", "strip c", "accepted b", "strip b", "accepted a", "strip a",
 	}
 	if diff := cmp.Diff(want, log); diff != "" {

@@ -27,6 +27,8 @@
 //	chain := record.NewChain(record.NewBounds(record.BoundsConfig{}), signature)
 //	rec.Value, err = chain.Sign(rec)
 //	err = chain.Validate(rec, record.Request{Kind: record.Post, Sender: from, Now: now})
-//	err = storage.Store(rec, record.Author(rec, from), now)
+//	// under the lock of the store:
+//	err = chain.Admits(rec, request)
+//	err = storage.Store(rec, chain.Author(rec, from), now)
 //	chain.Accepted(rec, request)
 package record

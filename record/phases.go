@@ -151,7 +151,16 @@ func (p *Phases) Validate(r Record, q Request) error {
 	if err := p.content(c, epoch, r, q, owner); err != nil {
 		return err
 	}
-	if q.Kind == Post && c != classOther && !p.ledger.admits(uint64(epoch), c, p.charged(r, q), r, p.quota(c)) {
+	return p.Admits(r, q)
+}
+
+// Admits refuses what exceeds its author's quota.
+func (p *Phases) Admits(r Record, q Request) error {
+	if q.Kind != Post {
+		return nil
+	}
+	c, epoch := p.classify(r.Key, q.Phase)
+	if c != classOther && !p.ledger.admits(uint64(epoch), c, q.Author(r), r, p.quota(c)) {
 		return fault(q.blame(r), CodeQuota, "%d %ss in epoch %d", p.quota(c), c, epoch)
 	}
 	return nil
@@ -161,7 +170,7 @@ func (p *Phases) Validate(r Record, q Request) error {
 func (p *Phases) Accepted(r Record, q Request) {
 	c, epoch := p.classify(r.Key, q.Phase)
 	if q.Kind == Post && c != classOther {
-		p.ledger.charge(uint64(epoch), c, p.charged(r, q), r)
+		p.ledger.charge(uint64(epoch), c, q.Author(r), r)
 	}
 }
 
@@ -171,9 +180,6 @@ func (p *Phases) Used(epoch uint32, author peer.ID) (heartbeats, commits, reveal
 		p.ledger.used(uint64(epoch), classCommit, author),
 		p.ledger.used(uint64(epoch), classReveal, author)
 }
-
-// charged returns whose quota a record uses: its proven author's, else its sender's, ourselves included.
-func (p *Phases) charged(r Record, q Request) peer.ID { return q.Author(r) }
 
 func (p *Phases) quota(c class) int {
 	switch c {

@@ -33,6 +33,9 @@ func (s subnet) offer(r record.Record, q record.Request) error {
 	if err := s.chain.Validate(r, q); err != nil {
 		return err
 	}
+	if err := s.chain.Admits(r, q); err != nil {
+		return err
+	}
 	if err := s.storage.Store(r, s.chain.Author(r, q.Sender), q.Now); err != nil {
 		return err
 	}
@@ -163,6 +166,30 @@ func TestQuotasPerAuthorAndEpoch(t *testing.T) {
 
 	if h, c, r := s.phases.Used(7, alice.id); h != 100 || c != 1 || r != 1 {
 		t.Errorf("charged %d heartbeats, %d commits, %d reveals", h, c, r)
+	}
+}
+
+// Records that are validated at the same time do not all take the last free place.
+func TestQuotaHoldsForRecordsAtOnce(t *testing.T) {
+	alice := ed25519Node(t, 1)
+	s := newSubnet(record.PhasesConfig{})
+	q := at(post(alice.id), 7, 100)
+	other := alice.commit(t, 7, "d")
+	other.Expiration, other.Value = other.Expiration+1, pack(t, "d")
+	both := []record.Record{alice.commit(t, 7, "c"), alice.sign(t, other)}
+	for _, r := range both {
+		accepted(t, s.chain.Validate(r, q))
+	}
+	var taken int
+	for _, r := range both {
+		if s.chain.Admits(r, q) == nil {
+			accepted(t, s.storage.Store(r, alice.id, start))
+			s.chain.Accepted(r, q)
+			taken++
+		}
+	}
+	if taken != 1 {
+		t.Errorf("%d commits", taken)
 	}
 }
 

@@ -58,7 +58,10 @@ func (u *Quota) period(q Request) uint64 {
 }
 
 // Validate refuses stores beyond the limit.
-func (u *Quota) Validate(r Record, q Request) error {
+func (u *Quota) Validate(r Record, q Request) error { return u.Admits(r, q) }
+
+// Admits refuses stores beyond the limit.
+func (u *Quota) Admits(r Record, q Request) error {
 	if u.counts(r, q) && !u.ledger.admits(u.period(q), classOther, q.Author(r), r, u.config.Limit) {
 		return fault(q.blame(r), CodeQuota, "%d records in this period", u.config.Limit)
 	}

@@ -36,9 +36,12 @@ type Validator interface {
 	Merge(other Validator) (merged Validator, ok bool)
 }
 
-// Acceptor is a validator that also wants to know which records were stored in the end, for example to count
-// them.
+// Acceptor is a validator that counts which records were stored in the end. Both methods are called under the lock
+// of the store: they MUST NOT block or call out.
 type Acceptor interface {
+	// Admits repeats, just before r is stored, what of Validate depends on the records accepted before: of
+	// several that were validated at once, all may have found the last free place.
+	Admits(r Record, q Request) error
 	// Accepted is called after r, which Validate admitted with q, was stored.
 	Accepted(r Record, q Request)
 }
@@ -139,18 +142,36 @@ func (c Chain) Strip(r Record) []byte {
 	return r.Value
 }
 
+// Admits repeats for a validated record what depends on the records accepted before, such as quotas. Called together
+// with storing the record and Accepted under one lock, it keeps records that arrive at the same time from using one
+// free place twice.
+func (c Chain) Admits(r Record, q Request) error {
+	return c.acceptors(r, q, func(a Acceptor, r Record, q Request) error { return a.Admits(r, q) })
+}
+
 // Accepted tells the validators that a record they admitted has been stored. Call it once per stored record,
 // never for a refused one.
 func (c Chain) Accepted(r Record, q Request) {
+	_ = c.acceptors(r, q, func(a Acceptor, r Record, q Request) error { //nolint:errcheck // none is returned
+		a.Accepted(r, q)
+		return nil
+	})
+}
+
+// acceptors visits the validators that count, each with the value as it sees it.
+func (c Chain) acceptors(r Record, q Request, visit func(Acceptor, Record, Request) error) error {
 	q.owners = c.owners
 	for i := len(c.validators) - 1; i >= 0; i-- {
 		v := c.validators[i]
 		if a, ok := v.(Acceptor); ok {
-			a.Accepted(r, q)
+			if err := visit(a, r, q); err != nil {
+				return err
+			}
 		}
 		q.verified = q.verified || verifies(v)
 		r.Value = v.Strip(r)
 	}
+	return nil
 }
 
 // Author returns who is answerable for a validated record: the owner that its subkey names if the chain checks
