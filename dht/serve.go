@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -81,7 +82,8 @@ func (n *Node) serveFind(_ context.Context, req *rpc.Request) ([]byte, error) {
 	now := n.now()
 	resp := wire.FindResponse{Peer: n.info, Results: make([]wire.FindResult, len(m.Keys))}
 	budget := n.cfg.MaxAnswer
-	near := make([]kad.Contact, 0, n.cfg.BucketSize)
+	desk := n.desk()
+	defer n.desks.Put(desk)
 	for i, k := range m.Keys {
 		r := &resp.Results[i]
 		var after []byte
@@ -89,8 +91,11 @@ func (n *Node) serveFind(_ context.Context, req *rpc.Request) ([]byte, error) {
 			after = m.After[i]
 		}
 		if len(after) == 0 { // a further page has no need of them
-			near = n.contacts.nearest(near[:0], kad.ID(k), n.cfg.BucketSize, exclude)
-			budget -= n.appendNearest(r, near, m.Want&wire.WantAddrs != 0)
+			desk.near = n.contacts.nearest(desk.near[:0], kad.ID(k), n.cfg.BucketSize, exclude)
+			start := len(desk.buf)
+			desk.buf = n.appendNearest(desk, m.Want&wire.WantAddrs != 0, now)
+			r.Nearest = desk.buf[start:]
+			budget -= len(r.Nearest)
 		}
 		if m.Want&wire.WantNearest != 0 {
 			continue
@@ -105,27 +110,34 @@ func (n *Node) serveFind(_ context.Context, req *rpc.Request) ([]byte, error) {
 	return resp.Append(make([]byte, 0, resp.Size())), nil
 }
 
-// appendNearest adds contacts to a result and returns how many bytes they take.
-func (n *Node) appendNearest(r *wire.FindResult, near []kad.Contact, addrs bool) (size int) {
-	lists := make([][]byte, 2*len(near), 3*len(near))
-	r.NearestIDs, r.NearestPeers = lists[:len(near):len(near)], lists[len(near):]
-	ids := make([]byte, 0, 64*len(near))
-	for j := range near {
-		at := len(ids)
-		ids = append(ids, near[j].ID[:]...)
-		ids = append(ids, near[j].Peer...)
-		r.NearestIDs[j], r.NearestPeers[j] = ids[at:at+wire.IDSize], ids[at+wire.IDSize:]
+// desk is the scratch space for one answer. What is on it is copied into the answer before the desk is used again.
+type desk struct {
+	near       []kad.Contact
+	neighbours []wire.Neighbour
+	buf        []byte
+}
+
+const maxDesk = 64 << 10 // larger scratch buffers are not kept
+
+func (n *Node) desk() *desk {
+	d, ok := n.desks.Get().(*desk)
+	if !ok || cap(d.buf) > maxDesk {
+		d = &desk{near: make([]kad.Contact, 0, n.cfg.BucketSize), buf: make([]byte, 0, 4<<10)}
 	}
-	size = len(ids) + 4*len(near)
+	d.buf = d.buf[:0]
+	return d
+}
+
+// appendNearest encodes the contacts on a desk at the end of its buffer.
+func (n *Node) appendNearest(d *desk, addrs bool, now time.Time) []byte {
+	d.neighbours = d.neighbours[:0]
+	for _, c := range d.near {
+		d.neighbours = append(d.neighbours, wire.Neighbour{ID: c.ID, Peer: string(c.Peer)})
+	}
 	if addrs {
-		now := n.now()
-		r.NearestAddrs = make([][]byte, len(near))
-		for j := range near {
-			r.NearestAddrs[j] = n.addrsOf(near[j].Peer, now)
-			size += len(r.NearestAddrs[j]) + 4
-		}
+		n.addrsOf(d.neighbours, now)
 	}
-	return size
+	return wire.AppendNearest(d.buf, d.neighbours, addrs)
 }
 
 // serveStore judges each record by itself: validated first, then stored, and what is refused changes nothing.
@@ -166,10 +178,9 @@ func (n *Node) accept(r record.Record, inCache bool, q record.Request) wire.Code
 	if err := n.cfg.Validators.Validate(r, q); err != nil {
 		return n.refuse(r, q, err)
 	}
-	if err := n.shelves.put(r, n.cfg.Validators.Author(r, q.Sender), inCache, q.Now); err != nil {
+	if err := n.shelves.keep(r, inCache, n.cfg.Validators, q); err != nil {
 		return n.refuse(r, q, err)
 	}
-	n.cfg.Validators.Accepted(r, q)
 	n.count.recordsStored.Add(1)
 	n.event(Event{Kind: EventRecordStored, Peer: q.Sender, Key: r.Key})
 	return wire.CodeStored

@@ -44,6 +44,26 @@ func (s *shelves) put(r record.Record, author peer.ID, inCache bool, now time.Ti
 	return s.storage.Store(r, author, now)
 }
 
+// keep is put for a record that validators have admitted: whatever they count is checked again and charged under the same
+// lock, so that records that arrive at once do not take one free place twice.
+func (s *shelves) keep(r record.Record, inCache bool, v record.Chain, q record.Request) error {
+	author := v.Author(r, q.Sender)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	shelf := s.storage
+	if inCache {
+		shelf = s.cache
+	}
+	if err := v.Admits(r, q); err != nil {
+		return err
+	}
+	if err := shelf.Store(r, author, q.Now); err != nil {
+		return err
+	}
+	v.Accepted(r, q)
+	return nil
+}
+
 // get returns what the fresher of the shelves holds for a key; of two dictionaries, their union.
 func (s *shelves) get(key record.Key, withCache bool, now time.Time) (f *finding, fromCache bool) {
 	s.mu.Lock()
