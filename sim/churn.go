@@ -63,7 +63,11 @@ func RunChurn(ctx context.Context, cfg ChurnConfig) (ChurnReport, error) {
 	})
 	if cfg.PartitionFor > 0 {
 		c.at(begin.Add(cfg.PartitionAt), func() { c.split = true; c.event("split") })
-		c.at(begin.Add(cfg.PartitionAt+cfg.PartitionFor), func() { c.split = false; c.event("heal") })
+		c.at(begin.Add(cfg.PartitionAt+cfg.PartitionFor), func() {
+			c.split = false
+			c.report.Diverged = c.diverged()
+			c.event("heal")
+		})
 	}
 	for t := start; t.Before(end); {
 		if err := ctx.Err(); err != nil {
@@ -73,6 +77,25 @@ func RunChurn(ctx context.Context, cfg ChurnConfig) (ChurnReport, error) {
 		c.run(t)
 	}
 	return c.result(), nil
+}
+
+// diverged counts the living keys whose freshest copies differ between the sides.
+func (c *churn) diverged() (n int) {
+	for _, r := range c.records {
+		var freshest [2]time.Time
+		for _, h := range c.slots {
+			if h == nil {
+				continue
+			}
+			if v := h.store[r.key]; v != nil && v.expires.After(c.now) && v.expires.After(freshest[h.side]) {
+				freshest[h.side] = v.expires
+			}
+		}
+		if !freshest[0].Equal(freshest[1]) {
+			n++
+		}
+	}
+	return n
 }
 
 // load starts the stores and gets.
@@ -176,7 +199,8 @@ func (c *churn) get() {
 		}
 	}
 	healed := start.Add(joinSpan + settleSpan + c.cfg.PartitionAt + c.cfg.PartitionFor)
-	latest := c.cfg.PartitionFor > 0 && !c.now.Before(healed.Add(2*c.cfg.Refresh))
+	latest := c.cfg.PartitionFor > 0 && !c.now.Before(healed)
+	late := !c.now.Before(healed.Add(2 * c.cfg.Refresh))
 	h, began, want := c.someone(), c.now, r.expires
 	if c.split {
 		return // what a side can know is not the question here
@@ -195,7 +219,10 @@ func (c *churn) get() {
 	}
 	s.done = func(l *kad.Lookup) {
 		c.observe(h, l, r.key)
-		c.judge(r, h, began, want, best, latest, expired)
+		c.judge(r, h, began, want, best, latest && late, expired)
+		if latest && !late && !best.IsZero() && best.Before(want) {
+			c.report.StaleEarly++
+		}
 	}
 	if v := h.store[r.key]; v != nil && v.expires.After(c.now) {
 		best = v.expires

@@ -124,7 +124,9 @@ type ChurnReport struct {
 	DeadShare     float64 `json:"table_dead"`      // of these, gone already
 	P50Millis     float64 `json:"p50_ms"`          // of the gets that found the value
 	P99Millis     float64 `json:"p99_ms"`          //
-	StaleAfter    int     `json:"stale_reads"`     // reads that missed the freshest value, from two refresh periods after the healing on
+	Diverged      int     `json:"diverged"`        // keys whose freshest copies differed between the sides when the partition healed
+	StaleEarly    int     `json:"stale_early"`     // reads that missed the freshest value, up to two refresh periods after the healing
+	StaleAfter    int     `json:"stale_reads"`     // the same from then on
 	FreshReads    int     `json:"freshness_reads"` // reads then
 	Left          int     `json:"left"`            // hosts that went
 	Seed          uint64  `json:"seed"`
