@@ -128,7 +128,7 @@ type planKey struct {
 func (r *Registry) compile(t reflect.Type, id TypeID) (*plan, error) {
 	key := planKey{t, id}
 	if p, ok := r.plans.Load(key); ok {
-		return p.(*plan), nil //nolint:forcetypeassert // nothing else is stored
+		return p.(*plan), nil
 	}
 	c := compiler{r: r, made: map[planKey]*plan{}}
 	p, err := c.plan(t, id)
@@ -151,7 +151,7 @@ func (r *Registry) compileFields(t reflect.Type, fs []Field, what string) (*plan
 	if len(fs) > 0 {
 		key.first = &fs[0]
 		if p, ok := r.plans.Load(key); ok {
-			return p.(*plan), nil //nolint:forcetypeassert // nothing else is stored
+			return p.(*plan), nil
 		}
 	}
 	c := compiler{r: r, made: map[planKey]*plan{}}
@@ -268,7 +268,7 @@ func (c *compiler) option(t reflect.Type, id TypeID) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := int(t.Elem().Size()) //nolint:gosec // the size of a Go type
+	size := int(t.Elem().Size())
 	return &plan{
 		enc: func(e *encodeState, v reflect.Value) {
 			if v.IsNil() {

@@ -68,7 +68,7 @@ func (c *compiler) unsigned(t reflect.Type, id TypeID) (*plan, error) {
 				if n := v.Uint(); n > 255 || x.variant(uint8(n)) == nil {
 					e.fail("%s has no variant %d", x.name(), n)
 				}
-				e.U8(uint8(v.Uint())) //nolint:gosec // checked above
+				e.U8(uint8(v.Uint()))
 			},
 			dec: func(d *scale.Decoder, v reflect.Value) {
 				n := d.U8()
@@ -80,7 +80,7 @@ func (c *compiler) unsigned(t reflect.Type, id TypeID) (*plan, error) {
 		}, nil
 	}
 	p, compact, err := c.primitive(id)
-	if err != nil || p < U8 || p > U64 || p.width() > int(t.Size()) { //nolint:gosec // the size of a Go type
+	if err != nil || p < U8 || p > U64 || p.width() > int(t.Size()) {
 		return nil, errors.New("want an unsigned integer of at most that width")
 	}
 	limit := uint64(1)<<(8*p.width()) - 1 // for 8 bytes the shift gives 0 and this all ones
@@ -105,17 +105,17 @@ func (c *compiler) unsigned(t reflect.Type, id TypeID) (*plan, error) {
 	switch p {
 	case U8:
 		return &plan{
-			enc: func(e *encodeState, v reflect.Value) { e.U8(uint8(check(e, v))) }, //nolint:gosec // checked
+			enc: func(e *encodeState, v reflect.Value) { e.U8(uint8(check(e, v))) },
 			dec: func(d *scale.Decoder, v reflect.Value) { v.SetUint(uint64(d.U8())) },
 		}, nil
 	case U16:
 		return &plan{
-			enc: func(e *encodeState, v reflect.Value) { e.U16(uint16(check(e, v))) }, //nolint:gosec // checked
+			enc: func(e *encodeState, v reflect.Value) { e.U16(uint16(check(e, v))) },
 			dec: func(d *scale.Decoder, v reflect.Value) { v.SetUint(uint64(d.U16())) },
 		}, nil
 	case U32:
 		return &plan{
-			enc: func(e *encodeState, v reflect.Value) { e.U32(uint32(check(e, v))) }, //nolint:gosec // checked
+			enc: func(e *encodeState, v reflect.Value) { e.U32(uint32(check(e, v))) },
 			dec: func(d *scale.Decoder, v reflect.Value) { v.SetUint(uint64(d.U32())) },
 		}, nil
 	}
@@ -127,7 +127,7 @@ func (c *compiler) unsigned(t reflect.Type, id TypeID) (*plan, error) {
 
 func (c *compiler) signed(t reflect.Type, id TypeID) (*plan, error) {
 	p, compact, err := c.primitive(id)
-	if err != nil || compact || p < I8 || p > I64 || p.width() > int(t.Size()) { //nolint:gosec // the size of a Go type
+	if err != nil || compact || p < I8 || p > I64 || p.width() > int(t.Size()) {
 		return nil, errors.New("want a signed integer of at most that width")
 	}
 	return &plan{
@@ -146,7 +146,7 @@ func (e *encodeState) signed(p Primitive, n int64) {
 		e.fail("%d is out of the range of %s", n, p)
 	}
 	for range w {
-		e.U8(uint8(n)) //nolint:gosec // the low byte is meant
+		e.U8(uint8(n))
 		n >>= 8
 	}
 }
@@ -221,7 +221,7 @@ func (c *compiler) slice(t reflect.Type, id TypeID) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	size := int(t.Elem().Size()) //nolint:gosec // the size of a Go type
+	size := int(t.Elem().Size())
 	return &plan{
 		enc: func(e *encodeState, v reflect.Value) {
 			e.Len(v.Len())
@@ -257,7 +257,7 @@ func (c *compiler) array(t reflect.Type, id TypeID) (*plan, error) {
 					return
 				}
 				for i := range v.Len() {
-					e.U8(uint8(v.Index(i).Uint())) //nolint:gosec // a byte
+					e.U8(uint8(v.Index(i).Uint()))
 				}
 			},
 			dec: func(d *scale.Decoder, v reflect.Value) { copy(v.Bytes(), d.View(v.Len())) },
@@ -303,7 +303,7 @@ func (c *compiler) mapping(t reflect.Type, id TypeID) (*plan, error) {
 	if err := ordered(t.Key()); err != nil {
 		return nil, err
 	}
-	size := int(t.Key().Size()+t.Elem().Size()) + 16 //nolint:gosec // the size of Go types, and the map's own
+	size := int(t.Key().Size()+t.Elem().Size()) + 16
 	return &plan{
 		enc: func(e *encodeState, v reflect.Value) {
 			e.Len(v.Len())

@@ -221,9 +221,9 @@ func (m *Metadata) fillOuter() {
 		if t := &m.Types[i]; t.Kind == KindVariant && len(t.Path) > 1 {
 			switch t.Path[len(t.Path)-1] {
 			case "RuntimeEvent":
-				m.Outer.Event = TypeID(i) //nolint:gosec // an index
+				m.Outer.Event = TypeID(i)
 			case "RuntimeError":
-				m.Outer.Error = TypeID(i) //nolint:gosec // an index
+				m.Outer.Error = TypeID(i)
 			}
 		}
 	}

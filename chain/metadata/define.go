@@ -52,7 +52,7 @@ type exprParser struct {
 
 func (p *exprParser) add(t Type) TypeID {
 	p.r.m.Types = append(p.r.m.Types, t)
-	return TypeID(len(p.r.m.Types) - 1) //nolint:gosec // an index
+	return TypeID(len(p.r.m.Types) - 1)
 }
 
 // take consumes a token if it comes next.

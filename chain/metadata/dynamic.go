@@ -134,13 +134,13 @@ func decodePrimitive(d *scale.Decoder, p Primitive) any {
 	case U128:
 		return d.U128()
 	case I8:
-		return int64(int8(d.U8())) //nolint:gosec // two's complement
+		return int64(int8(d.U8()))
 	case I16:
-		return int64(int16(d.U16())) //nolint:gosec // two's complement
+		return int64(int16(d.U16()))
 	case I32:
-		return int64(int32(d.U32())) //nolint:gosec // two's complement
+		return int64(int32(d.U32()))
 	case I64:
-		return int64(d.U64()) //nolint:gosec // two's complement
+		return int64(d.U64())
 	case I128:
 		return bigLE(d.View(16), true)
 	case U256:
@@ -159,7 +159,7 @@ func bigLE(b []byte, signed bool) *big.Int {
 	}
 	x := new(big.Int).SetBytes(be)
 	if signed && len(be) > 0 && be[0] >= 0x80 {
-		x.Sub(x, new(big.Int).Lsh(big.NewInt(1), uint(8*len(be)))) //nolint:gosec // a small length
+		x.Sub(x, new(big.Int).Lsh(big.NewInt(1), uint(8*len(be))))
 	}
 	return x
 }
@@ -220,13 +220,13 @@ func (r *Registry) bitStore(t *Type) (width int, msb bool) {
 func (r *Registry) decodeBits(d *scale.Decoder, t *Type) any {
 	width, msb := r.bitStore(t)
 	n := d.Compact()
-	if n > uint64(d.Left())*8 { //nolint:gosec // not negative
+	if n > uint64(d.Left())*8 {
 		d.Fail(scale.ErrMalformed, "bits longer than the input")
 		return nil
 	}
 	unit := 8 * width
-	b := d.View((int(n) + unit - 1) / unit * width) //nolint:gosec // bounded by the input
-	if !d.Charge(int(n), 1) {                       //nolint:gosec // bounded by the input
+	b := d.View((int(n) + unit - 1) / unit * width)
+	if !d.Charge(int(n), 1) {
 		return nil
 	}
 	out := make(Bits, n)

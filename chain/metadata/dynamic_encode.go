@@ -326,7 +326,7 @@ func encodePrimitive(e *encodeState, p Primitive, compact bool, v any) {
 
 func encodeInteger(e *encodeState, p Primitive, compact bool, x *big.Int) {
 	bits := 8 * p.width()
-	low, high := new(big.Int), new(big.Int).Lsh(big.NewInt(1), uint(bits)) //nolint:gosec // a small width
+	low, high := new(big.Int), new(big.Int).Lsh(big.NewInt(1), uint(bits))
 	if p >= I8 {
 		high.Rsh(high, 1)
 		low.Neg(high)
@@ -342,7 +342,7 @@ func encodeInteger(e *encodeState, p Primitive, compact bool, x *big.Int) {
 		return
 	}
 	if x.Sign() < 0 {
-		x = new(big.Int).Add(x, new(big.Int).Lsh(big.NewInt(1), uint(bits))) //nolint:gosec // a small width
+		x = new(big.Int).Add(x, new(big.Int).Lsh(big.NewInt(1), uint(bits)))
 	}
 	b := x.FillBytes(make([]byte, p.width()))
 	for i := len(b) - 1; i >= 0; i-- {

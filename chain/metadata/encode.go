@@ -22,7 +22,7 @@ func (m *Metadata) encode(version uint8) ([]byte, error) {
 	w.Len(len(m.Types))
 	for i := range m.Types {
 		w.at = func() string { return fmt.Sprintf("type %d (%s)", i, m.Types[i].name()) }
-		w.Compact(uint64(i)) //nolint:gosec // an index
+		w.Compact(uint64(i))
 		w.typ(&m.Types[i])
 	}
 	w.Len(len(m.Pallets))
@@ -65,7 +65,7 @@ type encoder struct {
 }
 
 func (w *encoder) id(t TypeID) {
-	if uint64(t) >= uint64(w.types) && w.err == nil { //nolint:gosec // not negative
+	if uint64(t) >= uint64(w.types) && w.err == nil {
 		w.err = fmt.Errorf("%s refers to type %d of %d", w.at(), t, w.types)
 	}
 	w.Compact(uint64(t))

@@ -52,7 +52,7 @@ func NewRegistry(m *Metadata, defs ...Definition) (*Registry, error) {
 		}
 	}
 	for i := range m.Types {
-		r.index(TypeID(i)) //nolint:gosec // an index
+		r.index(TypeID(i))
 	}
 	if len(defs) > 0 {
 		if err := r.define(defs); err != nil {
@@ -263,7 +263,7 @@ func (r *Registry) measure() {
 	}
 	state := make([]uint8, n) // 0 new, 1 being measured, 2 done
 	for i := range n {
-		r.measureType(TypeID(i), state, 0) //nolint:gosec // an index
+		r.measureType(TypeID(i), state, 0)
 	}
 }
 

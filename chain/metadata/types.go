@@ -139,9 +139,9 @@ type Hasher uint8
 
 // The hashers. The values are those of the wire format.
 const (
-	Blake2_128       Hasher = iota //nolint:revive // the chain's own names
-	Blake2_256                     //nolint:revive // the chain's own names
-	Blake2_128Concat               //nolint:revive // the chain's own names
+	Blake2_128 Hasher = iota
+	Blake2_256
+	Blake2_128Concat
 	Twox128
 	Twox256
 	Twox64Concat

@@ -279,18 +279,18 @@ func (d *Decoder) Len(minSize int) int {
 		return 0
 	}
 	if minSize <= 0 {
-		if n > uint64(d.alloc) { //nolint:gosec // the budget is not negative
+		if n > uint64(d.alloc) {
 			d.Fail(ErrLimit, "sequence too long")
 			return 0
 		}
-		d.alloc -= int(n) //nolint:gosec // checked above
-		return int(n)     //nolint:gosec // checked above
+		d.alloc -= int(n)
+		return int(n)
 	}
-	if n > uint64(d.Left()/minSize) { //nolint:gosec // not negative
+	if n > uint64(d.Left()/minSize) {
 		d.Fail(ErrMalformed, "sequence longer than the input")
 		return 0
 	}
-	return int(n) //nolint:gosec // checked above
+	return int(n)
 }
 
 // Bytes reads a byte string and returns a copy; an empty one is nil.

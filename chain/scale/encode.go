@@ -56,7 +56,7 @@ func (e *Encoder) Text(s string) {
 }
 
 // Len appends the length of a sequence.
-func (e *Encoder) Len(n int) { e.Compact(uint64(n)) } //nolint:gosec // lengths are not negative
+func (e *Encoder) Len(n int) { e.Compact(uint64(n)) }
 
 // Some appends the tag of an option that is present; the value follows.
 func (e *Encoder) Some() { e.U8(1) }
@@ -75,9 +75,9 @@ func (e *Encoder) Compact(v uint64) {
 		e.U32(uint32(v<<2) | 2)
 	default:
 		n := (bits.Len64(v) + 7) / 8
-		e.U8(uint8((n-4)<<2) | 3) //nolint:gosec // n is 4..8
+		e.U8(uint8((n-4)<<2) | 3)
 		for range n {
-			e.U8(uint8(v)) //nolint:gosec // the low byte is meant
+			e.U8(uint8(v))
 			v >>= 8
 		}
 	}
@@ -90,10 +90,10 @@ func (e *Encoder) CompactU128(v u128.U128) {
 		return
 	}
 	n := 8 + (bits.Len64(v.Hi)+7)/8
-	e.U8(uint8((n-4)<<2) | 3) //nolint:gosec // n is 9..16
+	e.U8(uint8((n-4)<<2) | 3)
 	e.U64(v.Lo)
 	for hi := v.Hi; hi != 0; hi >>= 8 {
-		e.U8(uint8(hi)) //nolint:gosec // the low byte is meant
+		e.U8(uint8(hi))
 	}
 }
 
@@ -107,7 +107,7 @@ func (e *Encoder) CompactBig(v *big.Int) bool {
 		return true
 	}
 	be := v.Bytes()
-	e.U8(uint8((len(be)-4)<<2) | 3) //nolint:gosec // at most 67 bytes
+	e.U8(uint8((len(be)-4)<<2) | 3)
 	for i := len(be) - 1; i >= 0; i-- {
 		e.U8(be[i])
 	}

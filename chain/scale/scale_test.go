@@ -86,8 +86,10 @@ func TestRefuses(t *testing.T) {
 // TestLimits counts nesting and memory.
 func TestLimits(t *testing.T) {
 	d := NewLimitedDecoder(make([]byte, 100), 2, 50)
-	if !d.Enter() || !d.Enter() || d.Enter() {
-		t.Error("depth is not counted")
+	for level, want := range []bool{true, true, false} {
+		if got := d.Enter(); got != want {
+			t.Errorf("level %d is allowed: %v", level+1, got)
+		}
 	}
 	if !errors.Is(d.Err(), ErrLimit) {
 		t.Errorf("%v", d.Err())

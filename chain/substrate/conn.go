@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-
-	"github.com/hypertensor-blockchain/mesh/chain"
 )
 
 const (
@@ -81,7 +79,7 @@ type message struct {
 func dialConn(ctx, life context.Context, url string, maxMessage int64, ping time.Duration) (*conn, error) {
 	dctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	ws, _, err := websocket.Dial(dctx, url, &websocket.DialOptions{
+	ws, _, err := websocket.Dial(dctx, url, &websocket.DialOptions{ //nolint:bodyclose // the library closes it
 		HTTPClient:      &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}},
 		CompressionMode: websocket.CompressionDisabled,
 	})
@@ -234,7 +232,7 @@ func (c *conn) handle(m *message) error {
 	}
 	if m.ID == nil {
 		if m.Error != nil { // the node could not read a request; we cannot tell which
-			return fmt.Errorf("%w: %s", ErrProtocol, m.Error.toError("request"))
+			return fmt.Errorf("%w: %s", ErrProtocol, clip(m.Error.Message))
 		}
 		return fmt.Errorf("%w: neither an answer nor a notification", ErrProtocol)
 	}
@@ -320,7 +318,7 @@ func (c *conn) forget(first uint64, n int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range n {
-		delete(c.pending, first+uint64(i)) //nolint:gosec // an index
+		delete(c.pending, first+uint64(i))
 	}
 }
 
@@ -389,7 +387,7 @@ func (c *conn) batch(ctx context.Context, calls []batchCall) error {
 	}
 	b := []byte{'['}
 	for i := range calls {
-		one, err := encodeRequest(first+uint64(i), calls[i].method, calls[i].params) //nolint:gosec // an index
+		one, err := encodeRequest(first+uint64(i), calls[i].method, calls[i].params)
 		if err != nil {
 			c.forget(first, len(calls))
 			return err
@@ -458,9 +456,4 @@ func (c *conn) unsubscribe(method string, s *subscription) {
 	case c.out <- b:
 	default: // a writer that far behind has other troubles
 	}
-}
-
-// unavailableConn reports whether err means that the chain could not be asked, as opposed to an answer.
-func unavailableConn(err error) bool {
-	return isConnError(err) && !errors.Is(err, context.Canceled) && !errors.Is(err, chain.ErrNotOnThisChain)
 }

@@ -31,7 +31,7 @@ func (e *endpoint) failed(err error, now time.Time, cfg Config) {
 	if errors.Is(err, ErrWrongChain) {
 		pause = wrongChainPause
 	}
-	e.until = now.Add(pause/2 + rand.N(pause)) //nolint:gosec // jitter, no secret
+	e.until = now.Add(pause/2 + rand.N(pause))
 }
 
 func (e *endpoint) succeeded(latency time.Duration) {

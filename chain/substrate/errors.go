@@ -108,7 +108,7 @@ func poolError(err error) error {
 	if text == "" {
 		text = e.Message
 	}
-	kind := ""
+	var kind string
 	switch e.Code {
 	case codeVerification:
 		kind = "Undecodable"

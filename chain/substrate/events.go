@@ -131,7 +131,7 @@ func (rt *runtime) dispatchError(v any) error {
 	case uint64:
 		code = x
 	}
-	p, variant, err := rt.reg.Error(uint8(index), uint8(code)) //nolint:gosec // u8 in the metadata
+	p, variant, err := rt.reg.Error(uint8(index), uint8(code))
 	if err != nil {
 		return &chain.DispatchError{Name: fmt.Sprintf("Module error %d of pallet %d", code, index)}
 	}

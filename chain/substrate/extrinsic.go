@@ -105,8 +105,8 @@ func planExtensions(r *metadata.Registry) ([]extension, error) {
 func mortalEra(period uint32, birth chain.BlockNumber) [2]byte {
 	phase := uint32(birth) % period
 	quantum := max(period>>12, 1)
-	low := uint16(min(15, max(1, bits.TrailingZeros32(period)-1))) //nolint:gosec // 1..15
-	v := low | uint16(phase/quantum)<<4                            //nolint:gosec // phase/quantum is below 4096
+	low := uint16(min(15, max(1, bits.TrailingZeros32(period)-1)))
+	v := low | uint16(phase/quantum)<<4
 	return [2]byte{byte(v), byte(v >> 8)}
 }
 

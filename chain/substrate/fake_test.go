@@ -218,7 +218,7 @@ func fakeMetadata(t testing.TB) []byte {
 		}
 		return id
 	}
-	calls := metadata.TypeID(len(m.Types)) //nolint:gosec // an index
+	calls := metadata.TypeID(len(m.Types))
 	m.Types = append(m.Types, metadata.Type{Path: []string{"pallet_network", "pallet", "Call"}, Kind: metadata.KindVariant, Variants: []metadata.Variant{
 		{Name: "register_subnet_node", Index: 38}, {Name: "activate_subnet", Index: 1, Fields: []metadata.Field{{Name: "subnet_id", Type: id("U32")}}},
 	}})

@@ -92,7 +92,7 @@ func (j *FileJournal) List(account chain.AccountID) ([]Pending, error) {
 }
 
 func readPending(path string) (p Pending, err error) {
-	f, err := os.Open(path) //nolint:gosec // a name from the folder
+	f, err := os.Open(path)
 	if err != nil {
 		return p, err
 	}

@@ -114,7 +114,7 @@ func newRuntime(genesis chain.Hash, version RuntimeVersion, raw []byte) (*runtim
 	}
 	if c, err := rt.reg.Constant("Timestamp", "MinimumPeriod"); err == nil { // half of the time between blocks, in ms
 		if ms, ok := rt.reg.DecodeValue(scale.NewDecoder(c.Value), c.Type).(uint64); ok && ms > 0 && ms < 1<<32 {
-			rt.params.BlockTime = 2 * time.Duration(ms) * time.Millisecond //nolint:gosec // checked
+			rt.params.BlockTime = 2 * time.Duration(ms) * time.Millisecond
 		}
 	}
 	return rt, nil

@@ -126,7 +126,7 @@ type devNode struct {
 func lifecycle(t *testing.T, r *rig) {
 	ctx := t.Context()
 	peers := []string{
-		"12D3KooWMwW1VqH7uWtVc3UGoyMJp1dG26Nkosc6kRkJ7RNiW6Cb", "12D3KooWM5J4zS17XR2LHGZgRpmzbeqg4Eibyiq7sbRLwRuWxJqV",
+		"12D3KooWMwW1VqH7uWtVc3UGoyMJp1dG26Nkosc6kRkJ7RNiW6Cb", "12D3KooWM5J4zS17XR2LHGZgRpmzbeqg4Eibyq8sbRLwRuWxJqsV",
 		"12D3KooWKxAhu5U8SreEZpokVkN66cTBbsHxteo3Vmq6Cpuf8KEt", "12D3KooWD1BgwEJGUXz3DsKVXFG4q3VcmHRjeX56NKpyEa1QAP6u",
 	}
 	nodes := make([]devNode, 4)
@@ -136,7 +136,7 @@ func lifecycle(t *testing.T, r *rig) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		hot, err := account.FromMnemonic(account.DevMnemonic, uint32(100+i)) //nolint:gosec // a small index
+		hot, err := account.FromMnemonic(account.DevMnemonic, uint32(100+i))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +157,7 @@ func lifecycle(t *testing.T, r *rig) {
 	if !ok || !isID {
 		t.Fatalf("no SubnetRegistered with an ID among %v", events)
 	}
-	id := chain.SubnetID(raw) //nolint:gosec // u32 on the chain
+	id := chain.SubnetID(raw)
 	r.fails(nodes[1].cold, ActivateSubnet(id), "NotSubnetOwner")
 
 	for i := range nodes {

@@ -271,7 +271,7 @@ func (c *Client) FeeEstimate(ctx context.Context, from chain.AccountID, call Cal
 		return chain.Balance{}, err
 	}
 	e := scale.Encoder{Buf: append([]byte(nil), b...)}
-	e.U32(uint32(len(b))) //nolint:gosec // far below 4 GiB
+	e.U32(uint32(len(b)))
 	raw, err := c.StateCall(ctx, chain.Hash{}, "TransactionPaymentApi_query_info", e.Buf)
 	if err != nil {
 		return chain.Balance{}, err

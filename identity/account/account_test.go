@@ -44,9 +44,9 @@ func TestDevAccounts(t *testing.T) {
 // TestBIP39 uses vectors of the standard: entropy and phrase.
 func TestBIP39(t *testing.T) {
 	for entropy, phrase := range map[string]string{
-		"00000000000000000000000000000000": strings.Repeat("abandon ", 11) + "about",
-		"7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f": "legal winner thank year wave sausage worth useful legal winner thank yellow",
-		"ffffffffffffffffffffffffffffffff": strings.Repeat("zoo ", 11) + "wrong",
+		"00000000000000000000000000000000":                                 strings.Repeat("abandon ", 11) + "about",
+		"7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f7f":                                 "legal winner thank year wave sausage worth useful legal winner thank yellow",
+		"ffffffffffffffffffffffffffffffff":                                 strings.Repeat("zoo ", 11) + "wrong",
 		"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff": strings.Repeat("zoo ", 23) + "vote",
 	} {
 		b, err := hex.DecodeString(entropy)
@@ -184,7 +184,7 @@ func TestFiles(t *testing.T) {
 	if err := a.SavePlainFile(plain, true); err != nil {
 		t.Errorf("overwriting with force: %v", err)
 	}
-	if err := os.Chmod(plain, 0o644); err != nil { //nolint:gosec // what the test is about
+	if err := os.Chmod(plain, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := LoadFile(plain, nil); !errors.Is(err, ErrPermissions) {

@@ -20,5 +20,5 @@ func Dev(name string) (*Account, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("account: no development account %.40q; there are %s", name, strings.Join(DevNames(), ", "))
 	}
-	return FromMnemonic(DevMnemonic, uint32(i)) //nolint:gosec // a small index
+	return FromMnemonic(DevMnemonic, uint32(i))
 }

@@ -116,7 +116,7 @@ func ParsePrivateKey(text string) (*Account, error) {
 }
 
 func readFile(path string) (_ []byte, err error) {
-	f, err := os.Open(path) //nolint:gosec // the owner names the file
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("account: %w", err)
 	}

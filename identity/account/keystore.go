@@ -158,7 +158,7 @@ func parseStorage(data []byte) (*secretStorage, error) {
 func (k storageScrypt) derive(password []byte) ([]byte, error) {
 	salt, err := hex.DecodeString(k.Salt)
 	if err != nil || k.DKLen < 32 || k.DKLen > 64 || k.N < 2 || k.R < 1 || k.P < 1 || k.R > 64 || k.P > 64 ||
-		k.N > maxScryptMemory/128/k.R || k.N > maxScryptWork/128/k.R/k.P || bits.OnesCount(uint(k.N)) != 1 { //nolint:gosec // positive
+		k.N > maxScryptMemory/128/k.R || k.N > maxScryptWork/128/k.R/k.P || bits.OnesCount(uint(k.N)) != 1 {
 		return nil, fmt.Errorf("%w: scrypt parameters n=%d r=%d p=%d", ErrFormat, k.N, k.R, k.P)
 	}
 	key, err := scrypt.Key(password, salt, k.N, k.R, k.P, k.DKLen)
