@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -94,8 +95,8 @@ func (n *Node) contactOf(p peer.ID) (kad.Contact, bool) {
 type answer struct {
 	found   []*finding // validated; nil where there is none. nil when no values were wanted
 	nearest [][]kad.Contact
-	addrs   map[peer.ID][]byte
-	refused int // records that the validators refused
+	addrs   [][][]byte // of each of nearest; nil from peers that send none
+	refused int        // records that the validators refused
 }
 
 // find asks a contact for keys: their nearest contacts and, unless nearestOnly, their values. It records the outcome.
@@ -133,35 +134,59 @@ func (n *Node) find(ctx context.Context, c kad.Contact, keys []kad.ID, nearestOn
 
 // read turns a find response into an answer: contacts, and validated values.
 func (n *Node) read(ctx context.Context, c kad.Contact, keys []kad.ID, resp *wire.FindResponse, nearestOnly bool) (*answer, error) {
-	a := &answer{nearest: make([][]kad.Contact, len(keys))}
+	a := &answer{nearest: make([][]kad.Contact, len(keys)), addrs: make([][][]byte, len(keys))}
 	if !nearestOnly {
 		a.found = make([]*finding, len(keys))
 	}
 	q := record.Request{Kind: record.Get, Sender: c.Peer, Now: n.now(), Phase: n.phase()}
 	for i := range resp.Results {
 		r := &resp.Results[i]
-		list := make([]kad.Contact, 0, len(r.NearestIDs))
-		for j, id := range r.NearestIDs {
-			p, err := peer.IDFromBytes(r.NearestPeers[j])
-			if err != nil {
-				n.hostile(c, "peer ID is no multihash") //nolint:errcheck // the other contacts are still good
-				continue
-			}
-			list = append(list, kad.Contact{ID: kad.ID(id), Peer: p})
-			if len(r.NearestAddrs) > 0 && len(r.NearestAddrs[j]) > 0 {
-				if a.addrs == nil {
-					a.addrs = make(map[peer.ID][]byte, len(r.NearestIDs))
-				}
-				a.addrs[p] = r.NearestAddrs[j]
-			}
-		}
-		a.nearest[i] = list
+		a.nearest[i] = n.readNearest(c, r)
+		a.addrs[i] = r.NearestAddrs
 		if nearestOnly || r.Type == wire.NotFound {
 			continue
 		}
 		a.found[i] = n.readValue(ctx, c, keys[i], r, q, &a.refused)
 	}
 	return a, nil
+}
+
+// readNearest turns the nearest peers of a result into contacts, in the same order. A peer ID that is none becomes
+// our own, which kad drops.
+func (n *Node) readNearest(c kad.Contact, r *wire.FindResult) []kad.Contact {
+	size := 0
+	for _, p := range r.NearestPeers {
+		size += len(p)
+	}
+	var all strings.Builder // one string for all peer IDs
+	all.Grow(size)
+	for _, p := range r.NearestPeers {
+		all.Write(p)
+	}
+	rest := all.String()
+	list := make([]kad.Contact, len(r.NearestIDs))
+	for j, id := range r.NearestIDs {
+		p := rest[:len(r.NearestPeers[j])]
+		rest = rest[len(p):]
+		if !isPeerID(p) {
+			n.hostile(c, "peer ID is no multihash") //nolint:errcheck // the other contacts are still good
+			p = string(n.me)                        // nobody asks oneself
+		}
+		list[j] = kad.Contact{ID: kad.ID(id), Peer: peer.ID(p)}
+	}
+	return list
+}
+
+// isPeerID reports whether a string is a peer ID: the identity or the SHA-256 multihash of a key.
+func isPeerID(p string) bool {
+	switch {
+	case len(p) == 34 && p[0] == 0x12 && p[1] == 0x20:
+		return true
+	case len(p) > 2 && len(p) <= 2+42 && p[0] == 0 && int(p[1]) == len(p)-2:
+		return true
+	}
+	_, err := peer.IDFromBytes([]byte(p))
+	return err == nil
 }
 
 // readValue validates the value of one result, and fetches the rest of a dictionary that comes in pages.

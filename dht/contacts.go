@@ -2,6 +2,7 @@ package dht
 
 import (
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -159,7 +160,7 @@ func (c *contacts) remember(p peer.ID, now time.Time) {
 }
 
 // alive records that c.Peer answered a question of ours, saying that its ID is c.ID.
-func (n *Node) alive(c kad.Contact, rtt time.Duration) kad.Status {
+func (n *Node) alive(c kad.Contact, rtt time.Duration) {
 	now := n.now()
 	t := &n.contacts
 	t.mu.Lock()
@@ -169,6 +170,7 @@ func (n *Node) alive(c kad.Contact, rtt time.Duration) kad.Status {
 	} else { // asking the connection is slower than all the rest, and must not happen under the lock
 		t.mu.Unlock()
 		c.Addr = n.remoteAddr(c.Peer)
+		c.Peer = peer.ID(strings.Clone(string(c.Peer))) // the table must not keep the answer that named it
 		t.mu.Lock()
 	}
 	res := t.table.Add(c, now)
@@ -197,7 +199,6 @@ func (n *Node) alive(c kad.Contact, rtt time.Duration) kad.Status {
 	if res.HasCheck {
 		n.queueCheck(res.Check)
 	}
-	return res.Status
 }
 
 // offer records that somebody claims to be c. The table changes only after c answered a question of ours.
@@ -307,16 +308,32 @@ func isRelayed(a multiaddr.Multiaddr) bool {
 	return err == nil
 }
 
-// addrsOf returns the addresses of a peer as find answers carry them.
-func (n *Node) addrsOf(p peer.ID, now time.Time) []byte {
+// addrsOf fills in the addresses of peers as find answers carry them. Most are encoded already.
+func (n *Node) addrsOf(list []wire.Neighbour, now time.Time) {
 	t := &n.contacts
+	missing := false
 	t.mu.Lock()
-	have, ok := t.addrs[p]
-	t.mu.Unlock()
-	if ok && now.Sub(have.at) < addrsAge {
-		return have.blob
+	for i := range list {
+		have, ok := t.addrs[peer.ID(list[i].Peer)]
+		list[i].Addrs = have.blob
+		if !ok || now.Sub(have.at) >= addrsAge {
+			list[i].Addrs, missing = nil, true
+		}
 	}
-	var blob []byte
+	t.mu.Unlock()
+	if !missing {
+		return
+	}
+	for i := range list {
+		if list[i].Addrs == nil {
+			list[i].Addrs = n.encodeAddrs(peer.ID(list[i].Peer), now)
+		}
+	}
+}
+
+// encodeAddrs encodes the addresses of a peer and keeps the result for a while. It is never nil.
+func (n *Node) encodeAddrs(p peer.ID, now time.Time) []byte {
+	blob := []byte{}
 	count := 0
 	for _, a := range n.calls.Host().Libp2p().Peerstore().Addrs(p) {
 		b := a.Bytes()
@@ -326,12 +343,13 @@ func (n *Node) addrsOf(p peer.ID, now time.Time) []byte {
 		blob = wire.AppendAddr(blob, b)
 		count++
 	}
+	t := &n.contacts
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	if len(t.addrs) >= maxAddrs {
 		clear(t.addrs)
 	}
 	t.addrs[p] = addrBlob{blob, now}
-	t.mu.Unlock()
 	return blob
 }
 
@@ -342,9 +360,6 @@ func (n *Node) learnAddrs(p peer.ID, blob []byte) {
 		return
 	}
 	h := n.calls.Host().Libp2p()
-	if len(h.Network().ConnsToPeer(p)) > 0 {
-		return
-	}
 	addrs := make([]multiaddr.Multiaddr, 0, maxAddrsPerPeer)
 	wire.Addrs(blob, func(b []byte) bool {
 		if a, err := multiaddr.NewMultiaddrBytes(b); err == nil {

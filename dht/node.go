@@ -40,6 +40,7 @@ type Node struct {
 	due      refreshes  // cached keys to fetch anew
 	count    counters   // atomic
 	events   *eventStream
+	desks    sync.Pool        // of *desk
 	pushes   atomic.Int32     // copies on their way to others
 	checks   chan kad.Contact // peers to call before they may enter the table; drained by Run
 	handover chan kad.Contact // peers new in the table; drained by Run

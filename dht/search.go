@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/hypertensor-blockchain/mesh/kad"
@@ -12,8 +13,8 @@ import (
 )
 
 const (
-	maxKnownAddrs = 4096 // peers whose addresses one search keeps
-	confirmed     = 8    // nearest nodes that must have answered before a search believes that it found the nearest
+	maxNamed  = 256 // answers of one search whose addresses are kept
+	confirmed = 8   // nearest nodes that must have answered before a search believes that it found the nearest
 )
 
 // search drives one kad.Lookup: one goroutine owns the lookup, every question is a goroutine of its own that reports back
@@ -36,7 +37,7 @@ type search struct {
 	// cancelled brings targets that nobody wants any more. Optional.
 	cancelled <-chan kad.ID
 
-	addrs map[peer.ID][]byte // where to find those that others named; owned by run
+	named []*answer // whose addresses lead to those that we must dial; owned by run
 }
 
 type outcome struct {
@@ -53,7 +54,6 @@ func (s *search) run(ctx context.Context) {
 	defer n.count.searches.Add(-1)
 
 	l := kad.NewLookup(s.config(), s.seeds())
-	s.addrs = make(map[peer.ID][]byte)
 	outcomes := make(chan outcome, n.cfg.Parallel)
 	over := make(chan struct{})
 	defer close(over) // lets late questions go
@@ -147,8 +147,8 @@ func (s *search) seeds() []kad.Contact {
 func (s *search) send(l *kad.Lookup, ask kad.Ask, outcomes chan<- outcome, over <-chan struct{}) {
 	n := s.n
 	n.count.lookupAsks.Add(1)
-	if blob, ok := s.addrs[ask.Contact.Peer]; ok {
-		n.learnAddrs(ask.Contact.Peer, blob)
+	if n.calls.Host().Libp2p().Network().Connectedness(ask.Contact.Peer) != network.Connected {
+		n.learnAddrs(ask.Contact.Peer, s.addrsOf(ask.Contact.Peer))
 	}
 	started := n.group.start(func() {
 		o := outcome{ask: ask}
@@ -163,6 +163,30 @@ func (s *search) send(l *kad.Lookup, ask kad.Ask, outcomes chan<- outcome, over 
 	}
 }
 
+// addrsOf returns the addresses that some answer gave for a peer.
+func (s *search) addrsOf(p peer.ID) []byte {
+	for _, a := range s.named {
+		if blob := a.addrsOf(p); len(blob) > 0 {
+			return blob
+		}
+	}
+	return nil
+}
+
+func (a *answer) addrsOf(p peer.ID) []byte {
+	for i, list := range a.nearest {
+		if len(a.addrs[i]) == 0 {
+			continue
+		}
+		for j := range list {
+			if list[j].Peer == p {
+				return a.addrs[i][j]
+			}
+		}
+	}
+	return nil
+}
+
 // take gives an outcome to the caller and to the lookup.
 func (s *search) take(l *kad.Lookup, o outcome) {
 	n := s.n
@@ -173,10 +197,8 @@ func (s *search) take(l *kad.Lookup, o outcome) {
 		l.Failed(n.now(), o.ask, failReason(o.err))
 		return
 	}
-	for p, blob := range o.ans.addrs {
-		if len(s.addrs) < maxKnownAddrs {
-			s.addrs[p] = blob
-		}
+	if len(s.named) < maxNamed {
+		s.named = append(s.named, o.ans)
 	}
 	enough := s.answered(o.ask.Contact, o.ask.Targets, o.ans)
 	report := l.Answer(n.now(), o.ask, o.ans.nearest)

@@ -114,8 +114,8 @@ func FuzzAnswer(f *testing.F) {
 				t.Fatalf("an expired value was believed")
 			}
 		}
-		for p, blob := range a.addrs {
-			n.learnAddrs(p, blob)
+		for _, c := range a.nearest[0] {
+			n.learnAddrs(c.Peer, a.addrsOf(c.Peer))
 		}
 	})
 }

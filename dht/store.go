@@ -109,12 +109,18 @@ func (n *Node) storeBatch(ctx context.Context, parcels []*parcel) {
 	}
 	var sending sync.WaitGroup
 	s := &search{
-		n: n, targets: targets, paths: n.cfg.Paths, want: n.cfg.Replicas, nearestOnly: true,
+		n: n, targets: targets, paths: n.cfg.Paths, want: n.confirm(), nearestOnly: true,
 		answered: func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil },
 	}
 	s.finished = func(l *kad.Lookup, target kad.ID) {
 		p := byID[target]
-		n.choose(p, l.Nearest(make([]kad.Contact, 0, n.cfg.BucketSize+1), target, n.cfg.BucketSize))
+		near := make([]kad.Contact, 0, n.cfg.BucketSize+1)
+		if n.cfg.Paths > 1 {
+			near = l.Nearest(near, target, n.cfg.BucketSize)
+		} else {
+			near = l.Known(near, target, n.cfg.BucketSize)
+		}
+		n.choose(p, near)
 		sending.Go(func() { n.deliver(ctx, p) })
 	}
 	s.run(ctx)
@@ -129,6 +135,16 @@ func (n *Node) storeBatch(ctx context.Context, parcels []*parcel) {
 			}
 		}
 	}
+}
+
+// confirm is how many of the nearest nodes must answer a search before a store believes in them. Among honest nodes the
+// store itself shows who is there, and replaces who is not; liars could name nodes that are not, so that with disjoint
+// paths every holder must have answered.
+func (n *Node) confirm() int {
+	if n.cfg.Paths > 1 {
+		return n.cfg.Replicas
+	}
+	return min(n.cfg.Replicas, confirmed)
 }
 
 // choose decides who holds a parcel: the nearest nodes that answered, this one among them if it is near enough, and with

@@ -127,7 +127,7 @@ func (n *Node) Crawl(ctx context.Context, opts CrawlOptions) (*Graph, error) {
 	type result struct {
 		node GraphNode
 		near []kad.Contact
-		addr map[peer.ID][]byte
+		ans  []*answer
 	}
 	results := make(chan result, opts.Parallel)
 	active := 0
@@ -137,7 +137,7 @@ func (n *Node) Crawl(ctx context.Context, opts CrawlOptions) (*Graph, error) {
 			queue = queue[1:]
 			if !n.group.start(func() {
 				var r result
-				r.node, r.near, r.addr = n.probe(ctx, c)
+				r.node, r.near, r.ans = n.probe(ctx, c)
 				results <- r
 			}) {
 				return graph, ErrClosed
@@ -149,9 +149,11 @@ func (n *Node) Crawl(ctx context.Context, opts CrawlOptions) (*Graph, error) {
 		}
 		r := <-results
 		active--
-		for p, blob := range r.addr {
-			if !seen[p] {
-				n.learnAddrs(p, blob)
+		for _, c := range r.near {
+			for _, a := range r.ans {
+				if !seen[c.Peer] {
+					n.learnAddrs(c.Peer, a.addrsOf(c.Peer))
+				}
 			}
 		}
 		graph.Nodes = append(graph.Nodes, r.node)
@@ -165,7 +167,7 @@ func (n *Node) Crawl(ctx context.Context, opts CrawlOptions) (*Graph, error) {
 }
 
 // probe asks one node for its neighbours at several distances from itself.
-func (n *Node) probe(ctx context.Context, c kad.Contact) (GraphNode, []kad.Contact, map[peer.ID][]byte) {
+func (n *Node) probe(ctx context.Context, c kad.Contact) (GraphNode, []kad.Contact, []*answer) {
 	node := GraphNode{Contact: c}
 	for _, a := range n.calls.Host().Libp2p().Peerstore().Addrs(c.Peer) {
 		node.Addrs = append(node.Addrs, a.String())
@@ -175,7 +177,7 @@ func (n *Node) probe(ctx context.Context, c kad.Contact) (GraphNode, []kad.Conta
 		probes = append(probes, c.ID.FlipBit(bit))
 	}
 	seen := map[peer.ID]bool{}
-	addrs := map[peer.ID][]byte{}
+	var answers []*answer
 	var near []kad.Contact
 	for len(probes) > 0 {
 		k := min(crawlBatchSize, len(probes))
@@ -198,11 +200,9 @@ func (n *Node) probe(ctx context.Context, c kad.Contact) (GraphNode, []kad.Conta
 				}
 			}
 		}
-		for p, blob := range a.addrs {
-			addrs[p] = blob
-		}
+		answers = append(answers, a)
 	}
-	return node, near, addrs
+	return node, near, answers
 }
 
 // Snapshot returns the verified contacts of the routing table, to be given back as Config.Restore after a restart.

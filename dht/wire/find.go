@@ -84,6 +84,7 @@ type FindResult struct {
 	NearestIDs   [][]byte
 	NearestPeers [][]byte
 	NearestAddrs [][]byte // empty, or one per peer: see Addrs
+	Nearest      []byte   // for encoding only: what AppendNearest made, instead of the three lists above
 	Cursor       []byte   // not empty: the dictionary goes on
 }
 
@@ -99,6 +100,7 @@ func (r *FindResult) size() int {
 	if math.Float64bits(r.Expiration) != 0 {
 		n += 1 + 8
 	}
+	n += len(r.Nearest)
 	for _, l := range [...][][]byte{r.NearestIDs, r.NearestPeers} {
 		for _, b := range l {
 			n += 1 + protowire.SizeBytes(len(b))
@@ -122,6 +124,7 @@ func (r *FindResult) append(dst []byte) []byte {
 		dst = appendBytes(dst, 2, r.Value)
 	}
 	dst = appendDouble(dst, 3, r.Expiration)
+	dst = append(dst, r.Nearest...)
 	for _, b := range r.NearestIDs {
 		dst = appendBytes(dst, 4, b)
 	}
@@ -233,6 +236,33 @@ func (m *FindResponse) Decode(b []byte, limits Limits) error {
 		}
 		return err
 	})
+}
+
+// Neighbour is one of the nearest peers, for AppendNearest.
+type Neighbour struct {
+	ID    [IDSize]byte
+	Peer  string // binary peer ID
+	Addrs []byte // see AppendAddr
+}
+
+// AppendNearest appends the nearest peers of a result as they are encoded, with their addresses or without, for
+// FindResult.Nearest. It spares the answering side the lists.
+func AppendNearest(dst []byte, near []Neighbour, addrs bool) []byte {
+	for i := range near {
+		dst = append(dst, 4<<3|2, IDSize)
+		dst = append(dst, near[i].ID[:]...)
+	}
+	for i := range near {
+		dst = append(dst, 5<<3|2)
+		dst = protowire.AppendVarint(dst, uint64(len(near[i].Peer)))
+		dst = append(dst, near[i].Peer...)
+	}
+	if addrs {
+		for i := range near {
+			dst = appendBytes(dst, 16, near[i].Addrs)
+		}
+	}
+	return dst
 }
 
 // AppendAddr appends one binary multiaddress to the addresses of a peer, the form of FindResult.NearestAddrs.

@@ -286,3 +286,29 @@ func BenchmarkFindResponse(b *testing.B) {
 		}
 	})
 }
+
+// TestAppendNearest compares the two ways to encode nearest peers.
+func TestAppendNearest(t *testing.T) {
+	lists := wire.FindResult{Type: wire.FoundRegular, Value: []byte{1}, Expiration: 5, Cursor: []byte{9}}
+	raw := lists
+	var near []wire.Neighbour
+	for i := range byte(20) {
+		n := wire.Neighbour{ID: [wire.IDSize]byte{i}, Peer: string([]byte{0, 2, 3, i}), Addrs: wire.AppendAddr(nil, []byte{i, i})}
+		near = append(near, n)
+		lists.NearestIDs = append(lists.NearestIDs, bytes.Clone(n.ID[:]))
+		lists.NearestPeers = append(lists.NearestPeers, []byte(n.Peer))
+	}
+	for _, addrs := range []bool{false, true} {
+		if addrs {
+			for _, n := range near {
+				lists.NearestAddrs = append(lists.NearestAddrs, n.Addrs)
+			}
+		}
+		raw.Nearest = wire.AppendNearest(nil, near, addrs)
+		want := (&wire.FindResponse{Results: []wire.FindResult{lists}}).Append(nil)
+		resp := wire.FindResponse{Results: []wire.FindResult{raw}}
+		if got := resp.Append(nil); !bytes.Equal(got, want) || resp.Size() != len(got) {
+			t.Errorf("addrs %v: %x\nwant %x", addrs, got, want)
+		}
+	}
+}
