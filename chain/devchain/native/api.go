@@ -159,8 +159,8 @@ func (e *Engine) queryInfo(_ devchain.State, d *scale.Decoder, out *scale.Encode
 	if err != nil {
 		return err
 	}
-	out.Compact(uint64(xt.call.weight))
-	out.Compact(0)
+	out.Compact(xt.call.weight.ref)
+	out.Compact(xt.call.weight.proof)
 	out.U8(uint8(xt.call.class))
 	partial := u128.U128{}
 	if xt.signed {

@@ -19,7 +19,7 @@ func (e *Engine) InitBlock(st devchain.State, h devchain.BlockHeader) error {
 	e.system.Begin(st, number, h.Parent, h.Digest())
 	e.aura.onInitialize(st, h.Slot)
 	e.flip.onInitialize(st, number, h.Parent)
-	e.treasury.onInitialize(st, number)
+	e.treasury.onInitialize(st)
 	e.network.OnInitialize(st)
 	if who, ok := e.aura.author(st, h.Slot); ok {
 		e.paySubsidy(st, who)
@@ -30,7 +30,7 @@ func (e *Engine) InitBlock(st devchain.State, h devchain.BlockHeader) error {
 
 // Inherents implements devchain.Engine.
 func (e *Engine) Inherents(st devchain.State, timestampMs uint64) ([][]byte, error) {
-	body := scale.Encoder{Buf: []byte{extrinsicVersion, timestampIndex, 0}}
+	body := scale.Encoder{Buf: []byte{bareVersion, timestampIndex, 0}}
 	body.Compact(max(timestampMs, e.timestamp.now.Get(st)))
 	var xt scale.Encoder
 	xt.Bytes(body.Buf)
@@ -70,6 +70,9 @@ func (e *Engine) apply(st frame.State, xt *extrinsic, b []byte) ([]byte, error) 
 	} else if xt.call.class != classMandatory {
 		return nil, devchain.NewTxError(devchain.TxNoUnsigned)
 	}
+	if xt.signed {
+		e.system.InherentsApplied.Set(st, true)
+	}
 	e.system.Applying(st, b)
 	f := fees(xt)
 	if xt.signed {
@@ -85,14 +88,15 @@ func (e *Engine) apply(st frame.State, xt *extrinsic, b []byte) ([]byte, error) 
 	if failure != nil && xt.call.class == classMandatory {
 		return nil, devchain.NewTxError(devchain.TxBadMandatory)
 	}
-	if !out.actual || out.weight > xt.call.weight {
-		out.weight = xt.call.weight
+	actual := xt.call.weight
+	if out.actual {
+		actual = actual.min(out.weight)
 	}
 	free := xt.call.free || failure == nil && out.free
 	if xt.signed {
-		e.settleFee(st, xt, f, out.weight, free)
+		e.settleFee(st, xt, f, actual, free)
 	}
-	e.applied(st, xt.call, out.weight, free, failure, dispatch)
+	e.applied(st, xt.call, actual, free, failure, dispatch)
 	if failure == nil {
 		return []byte{0, 0}, nil
 	}
@@ -108,8 +112,8 @@ func (e *Engine) applied(st frame.State, c *call, w weight, free bool, failure e
 		ev = frame.NewEvent(frame.SystemIndex, 1)
 		dispatch.Encode(ev)
 	}
-	ev.Compact(uint64(w) + baseWeight)
-	ev.Compact(0)
+	ev.Compact(w.ref + baseWeight)
+	ev.Compact(w.proof)
 	ev.U8(uint8(c.class))
 	ev.Bool(free)
 	e.system.Deposit(st, ev.Buf)

@@ -16,9 +16,15 @@ const (
 	classMandatory
 )
 
-// weight is what a call costs; proof size is always 0 but where inner calls
-// have one.
-type weight uint64
+// weight is what a call costs: time, which is part of the fee, and the size of a
+// proof, which is not.
+type weight struct{ ref, proof uint64 }
+
+func (w weight) plus(v weight) weight { return weight{w.ref + v.ref, w.proof + v.proof} }
+
+func (w weight) times(n uint64) weight { return weight{w.ref * n, w.proof * n} }
+
+func (w weight) min(v weight) weight { return weight{min(w.ref, v.ref), min(w.proof, v.proof)} }
 
 // outcome is what is known of a call after it ran.
 type outcome struct {

@@ -12,6 +12,7 @@ import (
 	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/schema"
 	"github.com/hypertensor-blockchain/mesh/chain/metadata"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
+	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )
 
 // Config says how an [Engine] deviates from the public chain.
@@ -60,7 +61,9 @@ type Engine struct {
 	treasury  *treasury
 	aura      *aura
 	flip      *flip
-	calls     map[[2]uint8]callDecl
+	// pausedCalls are the calls that TxPause lists.
+	pausedCalls *frame.Map[frame.Pair[string, string], struct{}]
+	calls       map[[2]uint8]callDecl
 }
 
 var _ devchain.Engine = (*Engine)(nil)
@@ -96,6 +99,8 @@ func New(cfg Config) *Engine {
 	e.treasury = newTreasury(m, e.system, e.balances)
 	e.aura = newAura(m)
 	e.flip = newFlip(m)
+	e.pausedCalls = frame.NewMap(frame.NewItems(m, "TxPause"), "PausedCalls",
+		frame.PairOf(frame.Bytes(), frame.Bytes()), frame.Unit())
 	e.calls = e.declareCalls()
 	return e
 }
@@ -204,6 +209,8 @@ func (e *Engine) Genesis(st devchain.State, g devchain.Genesis) error {
 	e.sudo.genesis(st, g.Sudo)
 	e.aura.genesis(st, e.cfg.Authorities)
 	e.network.Genesis(st)
+	st.Set(frame.Prefix("TransactionPayment", "NextFeeMultiplier"), frame.U128().Encode(u128.From64(1e18)))
+	st.Set(frame.Prefix("TransactionPayment", "StorageVersion"), []byte{1})
 	for pallet, v := range storageVersions() {
 		st.Set(frame.Prefix(pallet, ":__STORAGE_VERSION__:"), frame.U16().Encode(v))
 	}

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	extrinsicVersion = 4
+	extrinsicVersion = 4 // of signed transactions
+	bareVersion      = 5 // of inherents
 	signedBit        = 0x80
 	maxCallDepth     = 32      // of calls within calls
 	maxCallAlloc     = 8 << 20 // bytes while decoding
@@ -47,7 +48,7 @@ func (e *Engine) decodeExtrinsic(b []byte) (*extrinsic, error) {
 	xt := &extrinsic{size: len(b)}
 	var extra []byte
 	switch d.U8() {
-	case extrinsicVersion:
+	case extrinsicVersion, bareVersion:
 	case extrinsicVersion | signedBit:
 		xt.signed = true
 		xt.signer = frame.Account().Dec(d)

@@ -136,6 +136,7 @@ func (s *scripter) run() {
 	}))
 	s.step(9, s.signedAt(9, func() []byte { return s.signed(cold[1], delegate(tensor(5))) }))
 	s.step(10, s.signedAt(10, func() []byte { return s.signed(cold[0], transfer(cold[1].ID(), 12345)) }))
+	s.queryInfo()
 	s.step(11, s.signedAt(11, func() []byte { return s.sign(cold[0], 0, remark(2)) }))
 	s.step(12, s.signedAt(12, func() []byte { return s.sign(cold[2], 9, remark(2)) }))
 	s.step(13, s.signedAt(13, func() []byte {
@@ -146,6 +147,16 @@ func (s *scripter) run() {
 	for epoch := uint32(1); epoch <= 7; epoch++ {
 		s.epoch(epoch)
 	}
+}
+
+// queryInfo compares the fee of a remark of two bytes, asked for a length of 150.
+func (s *scripter) queryInfo() {
+	if s.want == nil {
+		return
+	}
+	cold, _ := testKeys()
+	xt := s.signed(cold[0], append([]byte{0, 7}, remark(2)[2:]...))
+	s.equal("query_info", s.call("TransactionPaymentApi_query_info", append(xt, le32(150)...)))
 }
 
 // signedAt opens a block before the transaction is made.
@@ -294,7 +305,7 @@ func TestSettled(t *testing.T) {
 	s.run()
 	s.runTo(144)
 	s.end()
-	got := s.st.under(metadata.Twox128.Append(nil, []byte("Network")))
+	got := under(s.st, metadata.Twox128.Append(nil, []byte("Network")))
 	same := 0
 	for k, v := range want.Storage {
 		switch have, ok := got[string(unhex(t, k))]; {

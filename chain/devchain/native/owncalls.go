@@ -3,22 +3,17 @@ package native
 import (
 	"errors"
 
-	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
-	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )
 
-// Weights of calls, which are part of their fees. One read of the database
-// costs 25,000,000, one write 100,000,000.
-const (
-	weightTransfer = 165_655_000
-)
-
-// ownCalls are the calls outside pallet Network, by name.
+// ownCalls are the calls outside pallet Network, by name. Their weights are
+// facts of the chain: they are part of the fee.
 func (e *Engine) ownCalls() map[string]callDecl {
 	all := map[string]callDecl{}
-	for _, table := range []map[string]callDecl{e.systemCalls(), e.balanceCalls(), e.sudoCalls(), e.utilityCalls()} {
+	for _, table := range []map[string]callDecl{
+		e.systemCalls(), e.storageCalls(), e.balanceCalls(), e.sudoCalls(), e.utilityCalls(), e.txPauseCalls(),
+	} {
 		for name, decl := range table {
 			all[name] = decl
 		}
@@ -31,11 +26,36 @@ func plain(w weight, run func(st frame.State, o frame.Origin) error) *call {
 	return &call{weight: w, run: func(st frame.State, o frame.Origin) (outcome, error) { return outcome{}, run(st, o) }}
 }
 
+// byRoot is a call of root.
+func byRoot(w weight, run func(st frame.State) error) *call {
+	return plain(w, func(st frame.State, o frame.Origin) error {
+		if err := o.EnsureRoot(); err != nil {
+			return err
+		}
+		return run(st)
+	})
+}
+
+// dispatchError is the dispatch error in err, which is always there.
+func dispatchError(err error) frame.DispatchError {
+	var e frame.DispatchError
+	errors.As(err, &e)
+	return e
+}
+
+// encodeResult appends a Result<(), DispatchError>.
+func encodeResult(w *scale.Encoder, err error) {
+	w.Bool(err != nil)
+	if err != nil {
+		dispatchError(err).Encode(w)
+	}
+}
+
 func (e *Engine) systemCalls() map[string]callDecl {
 	return map[string]callDecl{
 		"Timestamp.set": func(d *scale.Decoder) *call {
 			now := d.Compact()
-			c := plain(0, func(st frame.State, o frame.Origin) error {
+			c := plain(weight{160_560_000, 1493}, func(st frame.State, o frame.Origin) error {
 				if o.Kind != frame.OriginNone {
 					return frame.BadOrigin()
 				}
@@ -45,8 +65,8 @@ func (e *Engine) systemCalls() map[string]callDecl {
 			return c
 		},
 		"System.remark": func(d *scale.Decoder) *call {
-			d.BytesView()
-			return plain(0, func(_ frame.State, o frame.Origin) error {
+			n := uint64(len(d.BytesView()))
+			return plain(weight{2_169_000 + 387*n, 0}, func(_ frame.State, o frame.Origin) error {
 				if o.Kind == frame.OriginNone {
 					return frame.BadOrigin()
 				}
@@ -55,7 +75,7 @@ func (e *Engine) systemCalls() map[string]callDecl {
 		},
 		"System.remark_with_event": func(d *scale.Decoder) *call {
 			remark := frame.Bytes().Dec(d)
-			return plain(0, func(st frame.State, o frame.Origin) error {
+			return plain(weight{23_611_490 + 1613*uint64(len(remark)), 0}, func(st frame.State, o frame.Origin) error {
 				who, err := o.EnsureSigned()
 				if err != nil {
 					return err
@@ -67,213 +87,132 @@ func (e *Engine) systemCalls() map[string]callDecl {
 	}
 }
 
+// storageCalls are root's ways to write to the state.
+func (e *Engine) storageCalls() map[string]callDecl {
+	return map[string]callDecl{
+		"System.set_storage": func(d *scale.Decoder) *call {
+			items := frame.Vec(frame.PairOf(frame.Bytes(), frame.Bytes()), 2).Dec(d)
+			w := weight{2_239_000, 0}.plus(weight{100_748_304, 0}.times(uint64(len(items))))
+			return operational(byRoot(w, func(st frame.State) error {
+				for _, it := range items {
+					st.Set([]byte(it.A), []byte(it.B))
+				}
+				return nil
+			}))
+		},
+		"System.kill_storage": func(d *scale.Decoder) *call {
+			keys := frame.Vec(frame.Bytes(), 1).Dec(d)
+			w := weight{2_188_000, 0}.plus(weight{100_560_728, 0}.times(uint64(len(keys))))
+			return operational(byRoot(w, func(st frame.State) error {
+				for _, k := range keys {
+					st.Delete([]byte(k))
+				}
+				return nil
+			}))
+		},
+		"System.kill_prefix": func(d *scale.Decoder) *call {
+			prefix, keys := frame.Bytes().Dec(d), uint64(d.U32())
+			w := weight{4_397_000, 134}.plus(weight{126_307_089, 70}.times(keys + 1))
+			return operational(byRoot(w, func(st frame.State) error {
+				st.DeletePrefix([]byte(prefix))
+				return nil
+			}))
+		},
+	}
+}
+
+func operational(c *call) *call {
+	c.class = classOperational
+	return c
+}
+
 func (e *Engine) balanceCalls() map[string]callDecl {
-	transfer := func(p frame.Preservation) callDecl {
+	// transfer is a transfer by its sender of an amount that is known when it
+	// happens.
+	transfer := func(w weight, p frame.Preservation, decode func(d *scale.Decoder) transferOf) callDecl {
 		return func(d *scale.Decoder) *call {
-			to, amount := frame.Account().Dec(d), d.CompactU128()
-			return plain(weightTransfer, func(st frame.State, o frame.Origin) error {
+			t := decode(d)
+			if t.keep {
+				p = frame.Preserve
+			}
+			return plain(w, func(st frame.State, o frame.Origin) error {
 				who, err := o.EnsureSigned()
 				if err != nil {
 					return err
 				}
-				return e.balances.Transfer(st, who, to, amount, p)
+				if t.all {
+					t.amount = e.balances.Reducible(st, who, p)
+				}
+				return e.balances.Transfer(st, who, t.to, t.amount, p)
 			})
 		}
 	}
+	some := func(d *scale.Decoder) transferOf {
+		return transferOf{to: frame.Account().Dec(d), amount: d.CompactU128()}
+	}
+	whole := func(d *scale.Decoder) transferOf {
+		return transferOf{to: frame.Account().Dec(d), all: true, keep: d.Bool()}
+	}
+	const proof = 3593
 	return map[string]callDecl{
-		"Balances.transfer_allow_death": transfer(frame.Expendable),
-		"Balances.transfer_keep_alive":  transfer(frame.Preserve),
-		"Balances.transfer_all": func(d *scale.Decoder) *call {
-			to, keep := frame.Account().Dec(d), d.Bool()
-			return plain(weightTransfer, func(st frame.State, o frame.Origin) error {
-				who, err := o.EnsureSigned()
-				if err != nil {
-					return err
-				}
-				p := frame.Expendable
-				if keep {
-					p = frame.Preserve
-				}
-				return e.balances.Transfer(st, who, to, e.balances.Reducible(st, who, p), p)
-			})
-		},
+		"Balances.transfer_allow_death": transfer(weight{176_105_000, proof}, frame.Expendable, some),
+		"Balances.transfer_keep_alive":  transfer(weight{165_655_000, proof}, frame.Preserve, some),
+		"Balances.transfer_all":         transfer(weight{176_205_000, proof}, frame.Expendable, whole),
 		"Balances.force_transfer": func(d *scale.Decoder) *call {
 			from, to, amount := frame.Account().Dec(d), frame.Account().Dec(d), d.CompactU128()
-			return plain(weightTransfer, func(st frame.State, o frame.Origin) error {
-				if err := o.EnsureRoot(); err != nil {
-					return err
-				}
+			return byRoot(weight{302_600_000, 6196}, func(st frame.State) error {
 				return e.balances.Transfer(st, from, to, amount, frame.Expendable)
 			})
 		},
 		"Balances.force_set_balance": func(d *scale.Decoder) *call {
 			who, free := frame.Account().Dec(d), d.CompactU128()
-			return plain(weightTransfer, func(st frame.State, o frame.Origin) error {
-				if err := o.EnsureRoot(); err != nil {
-					return err
-				}
+			return byRoot(weight{147_287_000, proof}, func(st frame.State) error {
 				return e.balances.ForceSet(st, who, free)
 			})
 		},
-	}
-}
-
-// encodeResult appends a Result<(), DispatchError>.
-func encodeResult(w *scale.Encoder, err error) {
-	w.Bool(err != nil)
-	if err != nil {
-		dispatchError(err).Encode(w)
-	}
-}
-
-func dispatchError(err error) frame.DispatchError {
-	var e frame.DispatchError
-	errors.As(err, &e)
-	return e
-}
-
-func (e *Engine) sudoCalls() map[string]callDecl {
-	as := func(c *call, event uint8, origin frame.Origin) *call {
-		return &call{weight: c.weight, class: c.class, run: func(st frame.State, o frame.Origin) (outcome, error) {
-			if err := e.sudo.ensure(st, o); err != nil {
-				return outcome{}, err
-			}
-			_, err := c.dispatch(st, origin)
-			ev := frame.NewEvent(sudoIndex, event)
-			encodeResult(ev, err)
-			e.system.Deposit(st, ev.Buf)
-			return outcome{free: true}, nil
-		}}
-	}
-	// inner decodes the call that is dispatched; nil leaves d with an error.
-	inner := func(d *scale.Decoder, wrap func(c *call) *call) *call {
-		c := e.decodeCall(d)
-		if c == nil {
-			return nil
-		}
-		return wrap(c)
-	}
-	setKey := func(next frame.Opt[chain.AccountID]) *call {
-		return &call{run: func(st frame.State, o frame.Origin) (outcome, error) {
-			if err := e.sudo.ensure(st, o); err != nil {
-				return outcome{}, err
-			}
-			if !next.OK {
-				e.sudo.key.Delete(st)
-				e.system.Deposit(st, frame.NewEvent(sudoIndex, 2).Buf)
-				return outcome{free: true}, nil
-			}
-			old, ok := e.sudo.key.Find(st)
-			e.sudo.key.Set(st, next.V)
-			ev := frame.NewEvent(sudoIndex, 1)
-			frame.Option(frame.Account()).Enc(ev, frame.Opt[chain.AccountID]{V: old, OK: ok})
-			ev.Raw(next.V[:])
-			e.system.Deposit(st, ev.Buf)
-			return outcome{free: true}, nil
-		}}
-	}
-	return map[string]callDecl{
-		"Sudo.sudo": func(d *scale.Decoder) *call {
-			return inner(d, func(c *call) *call { return as(c, 0, frame.Root()) })
-		},
-		"Sudo.sudo_unchecked_weight": func(d *scale.Decoder) *call {
-			c := e.decodeCall(d)
-			d.Compact()
-			d.Compact()
-			if c == nil {
-				return nil
-			}
-			return as(c, 0, frame.Root())
-		},
-		"Sudo.sudo_as": func(d *scale.Decoder) *call {
-			who := frame.Account().Dec(d)
-			return inner(d, func(c *call) *call { return as(c, 3, frame.Signed(who)) })
-		},
-		"Sudo.set_key":    func(d *scale.Decoder) *call { return setKey(frame.Some(frame.Account().Dec(d))) },
-		"Sudo.remove_key": func(*scale.Decoder) *call { return setKey(frame.Opt[chain.AccountID]{}) },
-	}
-}
-
-const (
-	utilityIndex    = 15
-	maxBatch        = 10_922
-	errTooManyCalls = 0
-)
-
-// batchKind says what a batch does when a call fails.
-type batchKind uint8
-
-const (
-	batchStop  batchKind = iota // stops, keeps what was done
-	batchAll                    // fails as a whole
-	batchForce                  // goes on
-)
-
-func (e *Engine) utilityCalls() map[string]callDecl {
-	batch := func(kind batchKind) callDecl {
-		return func(d *scale.Decoder) *call {
-			n := d.Len(2)
-			calls := make([]*call, 0, min(n, 64))
-			c := &call{}
-			for range n {
-				inner := e.decodeCall(d)
-				if inner == nil {
-					return nil
+		"Balances.burn": func(d *scale.Decoder) *call {
+			amount, keep := d.CompactU128(), d.Bool()
+			return plain(weight{30_848_000, 0}, func(st frame.State, o frame.Origin) error {
+				who, err := o.EnsureSigned()
+				if err != nil {
+					return err
 				}
-				c.weight += inner.weight
-				calls = append(calls, inner)
-			}
-			c.run = func(st frame.State, o frame.Origin) (outcome, error) { return e.runBatch(st, o, kind, calls) }
-			return c
+				return e.balances.BurnFrom(st, who, amount, keep)
+			})
+		},
+	}
+}
+
+// txPauseCalls record which calls are paused. The chain does not act on it.
+func (e *Engine) txPauseCalls() map[string]callDecl {
+	const (
+		index        = 21
+		errIsPaused  = 0
+		errNotPaused = 1
+	)
+	name := frame.PairOf(frame.BoundedBytes(256), frame.BoundedBytes(256))
+	set := func(w weight, pause bool, wrong, event uint8) callDecl {
+		return func(d *scale.Decoder) *call {
+			full := name.Dec(d)
+			return byRoot(w, func(st frame.State) error {
+				key := e.pausedCalls.Key(full)
+				if (st.Get(key) != nil) == pause {
+					return frame.Module(index, wrong)
+				}
+				if pause {
+					st.Set(key, nil)
+				} else {
+					st.Delete(key)
+				}
+				ev := frame.NewEvent(index, event)
+				name.Enc(ev, full)
+				e.system.Deposit(st, ev.Buf)
+				return nil
+			})
 		}
 	}
 	return map[string]callDecl{
-		"Utility.batch":       batch(batchStop),
-		"Utility.batch_all":   batch(batchAll),
-		"Utility.force_batch": batch(batchForce),
+		"TxPause.pause":   set(weight{137_922_000, 3997}, true, errIsPaused, 0),
+		"TxPause.unpause": set(weight{145_380_000, 3997}, false, errNotPaused, 1),
 	}
 }
-
-func (e *Engine) utilityEvent(st frame.State, index uint8, fill func(w *scale.Encoder)) {
-	ev := frame.NewEvent(utilityIndex, index)
-	if fill != nil {
-		fill(ev)
-	}
-	e.system.Deposit(st, ev.Buf)
-}
-
-func (e *Engine) runBatch(st frame.State, o frame.Origin, kind batchKind, calls []*call) (outcome, error) {
-	if o.Kind == frame.OriginNone {
-		return outcome{}, frame.BadOrigin()
-	}
-	if len(calls) > maxBatch {
-		return outcome{}, frame.Module(utilityIndex, errTooManyCalls)
-	}
-	failed := false
-	for i, c := range calls {
-		_, err := c.dispatch(st, o)
-		switch {
-		case err == nil:
-			e.utilityEvent(st, 3, nil)
-		case kind == batchAll:
-			return outcome{}, err
-		case kind == batchStop:
-			e.utilityEvent(st, 0, func(w *scale.Encoder) {
-				w.U32(uint32(i)) //nolint:gosec // below maxBatch
-				dispatchError(err).Encode(w)
-			})
-			return outcome{}, nil
-		default:
-			failed = true
-			e.utilityEvent(st, 4, func(w *scale.Encoder) { dispatchError(err).Encode(w) })
-		}
-	}
-	done := uint8(1)
-	if failed {
-		done = 2
-	}
-	e.utilityEvent(st, done, nil)
-	return outcome{}, nil
-}
-
-var _ = u128.U128{}

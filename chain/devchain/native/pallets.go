@@ -112,43 +112,9 @@ func (f *flip) onInitialize(st frame.State, number uint32, parent chain.Hash) {
 	f.material.Set(st, hashes)
 }
 
-// treasury is the pallet of that name, reduced to its account.
-type treasury struct {
-	system   *frame.System
-	balances *frame.Balances
-}
-
-func newTreasury(_ *metadata.Metadata, y *frame.System, b *frame.Balances) *treasury {
-	return &treasury{y, b}
-}
-
-func (t *treasury) genesis(frame.State) {}
-
-func (t *treasury) onInitialize(frame.State, uint32) {}
-
-const sudoIndex = 6
-
-// sudo is the pallet of that name.
-type sudo struct{ key *frame.Value[chain.AccountID] }
-
-func newSudo(m *metadata.Metadata) *sudo {
-	return &sudo{frame.NewValue(frame.NewItems(m, "Sudo"), "Key", frame.Account())}
-}
-
-func (s *sudo) genesis(st frame.State, key chain.AccountID) {
-	if !key.IsZero() {
-		s.key.Set(st, key)
-	}
-}
-
-// ensure fails for anybody but the holder of the key.
-func (s *sudo) ensure(st frame.State, o frame.Origin) error {
-	key, ok := s.key.Find(st)
-	if o.Kind == frame.OriginRoot || ok && o.Kind == frame.OriginSigned && o.Signer == key {
-		return nil
-	}
-	if o.Kind == frame.OriginNone {
-		return frame.BadOrigin()
-	}
-	return frame.Module(sudoIndex, 0)
+// transferOf is a transfer that was asked for.
+type transferOf struct {
+	to        chain.AccountID
+	amount    u128.U128
+	all, keep bool
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/hypertensor-blockchain/mesh/chain/devchain"
 )
 
 // memState is a plain devchain.State: a sorted list of keys beside a map, with
@@ -96,12 +98,10 @@ func (s *memState) Rollback() {
 }
 
 // under returns the pairs below a prefix.
-func (s *memState) under(prefix []byte) map[string][]byte {
+func under(s devchain.State, prefix []byte) map[string][]byte {
 	out := map[string][]byte{}
-	for k, v := range s.values {
-		if strings.HasPrefix(k, string(prefix)) {
-			out[k] = bytes.Clone(v)
-		}
+	for k := s.Next(prefix); bytes.HasPrefix(k, prefix); k = s.Next(k) {
+		out[string(k)] = bytes.Clone(s.Get(k))
 	}
 	return out
 }

@@ -74,7 +74,7 @@ func (e *Engine) check(st frame.State, xt *extrinsic, number uint64) (frame.Acco
 		return account, devchain.NewTxError(devchain.TxPayment)
 	case xt.nonce < account.Nonce:
 		return account, devchain.NewTxError(devchain.TxStale)
-	case xt.call.weight > maxNormalWeight || xt.size > maxNormalLength:
+	case xt.call.weight.ref > maxNormalWeight || xt.size > maxNormalLength:
 		return account, devchain.NewTxError(devchain.TxExhausted)
 	}
 	return account, nil
@@ -101,7 +101,7 @@ func (e *Engine) prepare(st frame.State, xt *extrinsic, f fee) error {
 // tip.
 func priority(xt *extrinsic) uint64 {
 	perBlock := min(
-		maxBlockWeight/uint64(max(xt.call.weight, 1)),
+		maxBlockWeight/max(xt.call.weight.ref, 1),
 		maxNormalLength/uint64(min(max(xt.size, 1), maxNormalLength)), //nolint:gosec // positive
 	)
 	p := xt.tip.SatAdd(u128.From64(1)).SatMul(u128.From64(perBlock))
@@ -123,7 +123,7 @@ func fees(xt *extrinsic) fee {
 	if !xt.call.free {
 		f.base = u128.From64(baseWeight)
 		f.length = u128.From64(uint64(xt.size)) //nolint:gosec // positive
-		f.weight = u128.From64(uint64(xt.call.weight))
+		f.weight = u128.From64(xt.call.weight.ref)
 	}
 	return f
 }
@@ -133,7 +133,7 @@ const transactionPaymentIndex = 5
 // settleFee refunds what the call did not cost.
 func (e *Engine) settleFee(st frame.State, xt *extrinsic, paid fee, actual weight, free bool) {
 	due := paid
-	due.weight = u128.From64(uint64(actual))
+	due.weight = u128.From64(actual.ref)
 	if free {
 		due = fee{tip: paid.tip}
 	}

@@ -134,6 +134,7 @@ func (b *Balances) Withdraw(s State, who chain.AccountID, amount u128.U128) erro
 	}
 	b.dropDust(s, dust)
 	b.Burn(s, amount)
+	b.event(s, 16, amount)
 	return nil
 }
 
@@ -157,6 +158,7 @@ func (b *Balances) Deposit(s State, who chain.AccountID, amount u128.U128) {
 	})
 	if err == nil {
 		b.Mint(s, amount)
+		b.event(s, 15, amount)
 	}
 }
 
@@ -287,7 +289,7 @@ func (b *Balances) TakeFee(s State, who chain.AccountID, fee u128.U128) error {
 // SettleFee refunds what was paid above the fee and burns the rest.
 func (b *Balances) SettleFee(s State, who chain.AccountID, paid, fee u128.U128) {
 	refund := paid.SatSub(fee)
-	if !refund.IsZero() && !b.Free(s, who).IsZero() {
+	if !b.Free(s, who).IsZero() { // also when nothing is refunded
 		if err := b.increase(s, who, refund); err == nil {
 			b.event(s, 7, refund, who)
 			paid = fee
@@ -323,5 +325,42 @@ func (b *Balances) ForceSet(s State, who chain.AccountID, free u128.U128) error 
 		b.Burn(s, old.SatSub(free))
 	}
 	b.event(s, 3, free, who)
+	return nil
+}
+
+// Deactivate counts amount as idle issuance instead of before.
+func (b *Balances) Deactivate(s State, before, amount u128.U128) {
+	b.InactiveIssuance.Update(s, func(v u128.U128) u128.U128 { return v.SatSub(before) })
+	limit := b.TotalIssuance.Get(s)
+	b.InactiveIssuance.Update(s, func(v u128.U128) u128.U128 {
+		if v = v.SatAdd(amount); limit.Less(v) {
+			return limit
+		}
+		return v
+	})
+}
+
+// BurnFrom takes amount out of existence at its owner's wish.
+func (b *Balances) BurnFrom(s State, who chain.AccountID, amount u128.U128, keep bool) error {
+	p := Expendable
+	if keep {
+		p = Preserve
+	}
+	if b.Reducible(s, who, p).Less(amount) {
+		return Token(TokenFundsUnavailable)
+	}
+	if b.TotalIssuance.Get(s).Less(amount) {
+		return Arithmetic(ArithmeticOverflow)
+	}
+	dust, err := b.mutate(s, who, func(a *AccountData, _ bool) error {
+		a.Free = a.Free.SatSub(amount)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	b.dropDust(s, dust)
+	b.Burn(s, amount)
+	b.event(s, 11, amount, who)
 	return nil
 }

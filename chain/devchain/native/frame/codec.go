@@ -189,10 +189,14 @@ func Dict[K comparable, V any](k Codec[K], v Codec[V], compare func(a, b K) int)
 
 // Set is the codec of ordered sets.
 func Set[K comparable](k Codec[K], compare func(a, b K) int) Codec[map[K]struct{}] {
-	unit := Codec[struct{}]{
+	return Dict(k, Unit(), compare)
+}
+
+// Unit is the codec of nothing.
+func Unit() Codec[struct{}] {
+	return Codec[struct{}]{
 		func(*scale.Encoder, struct{}) {}, func(*scale.Decoder) struct{} { return struct{}{} },
 	}
-	return Dict(k, unit, compare)
 }
 
 // SortedKeys returns the keys of m in order.

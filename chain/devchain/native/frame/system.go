@@ -63,6 +63,7 @@ type System struct {
 	Number           *Value[uint32]
 	ParentHash       *Value[chain.Hash]
 	EventCount       *Value[uint32]
+	InherentsApplied *Value[bool]
 
 	extrinsicData  *Map[uint32, string]
 	events         []byte // keys
@@ -86,6 +87,7 @@ func NewSystem(m *metadata.Metadata) *System {
 		Number:           NewValue(it, "Number", U32()),
 		ParentHash:       NewValue(it, "ParentHash", Hash()),
 		EventCount:       NewValue(it, "EventCount", U32()),
+		InherentsApplied: NewValue(it, "InherentsApplied", Bool()),
 		extrinsicData:    NewMap(it, "ExtrinsicData", U32(), Bytes()),
 		events:           it.Key("Events"),
 		digest:           it.Key("Digest"),
@@ -154,6 +156,7 @@ func (y *System) StartFinalization(s State) {
 func (y *System) Finish(s State) (xts [][]byte, digest []byte) {
 	s.Delete(y.phase)
 	y.AllExtrinsicsLen.Delete(s)
+	y.InherentsApplied.Delete(s)
 	n := y.ExtrinsicCount.Get(s)
 	y.ExtrinsicCount.Delete(s)
 	for i := range n {
@@ -250,6 +253,12 @@ func (a AccountInfo) canDecProviders() bool { return a.Consumers == 0 || a.Provi
 
 // Genesis writes the state of System in block 0.
 func (y *System) Genesis(s State, specName string, specVersion uint32) {
+	var parent chain.Hash // a fixed pattern stands for the parent of block 0
+	for i := range parent {
+		parent[i] = 0x45
+	}
+	y.ParentHash.Set(s, parent)
+	y.BlockHash.Set(s, 0, parent)
 	s.Set(Prefix("System", "UpgradedToU32RefCount"), []byte{1})
 	s.Set(Prefix("System", "UpgradedToTripleRefCount"), []byte{1})
 	var e scale.Encoder

@@ -1,0 +1,127 @@
+package native
+
+import (
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
+	"github.com/hypertensor-blockchain/mesh/chain/scale"
+)
+
+const (
+	utilityIndex    = 15
+	maxBatch        = 10_922
+	errTooManyCalls = 0
+)
+
+// Events of pallet Utility.
+const (
+	batchInterrupted = iota
+	batchCompleted
+	batchCompletedWithErrors
+	itemCompleted
+	itemFailed
+)
+
+// batchKind says what a batch does when a call fails.
+type batchKind uint8
+
+const (
+	batchStop  batchKind = iota // stops, keeps what was done
+	batchAll                    // fails as a whole
+	batchForce                  // goes on
+)
+
+// weight is the cost of a batch of n calls beside that of the calls.
+func (k batchKind) weight(n int) weight {
+	base := [...]uint64{batchStop: 69_388_813, batchAll: 72_628_420, batchForce: 73_270_604}[k]
+	each := [...]uint64{batchStop: 4_591_113, batchAll: 4_797_007, batchForce: 4_570_923}[k]
+	return weight{base, 3997}.plus(weight{each, 0}.times(uint64(n))) //nolint:gosec // a length
+}
+
+func (e *Engine) utilityCalls() map[string]callDecl {
+	batch := func(kind batchKind) callDecl {
+		return func(d *scale.Decoder) *call {
+			n := d.Len(2)
+			calls := make([]*call, 0, min(n, 64))
+			c := &call{class: classOperational, weight: kind.weight(n)}
+			for range n {
+				inner := e.decodeCall(d)
+				if inner == nil {
+					return nil
+				}
+				if inner.class != classOperational {
+					c.class = classNormal
+				}
+				c.weight = c.weight.plus(inner.weight)
+				calls = append(calls, inner)
+			}
+			c.run = func(st frame.State, o frame.Origin) (outcome, error) { return e.runBatch(st, o, kind, calls) }
+			return c
+		}
+	}
+	return map[string]callDecl{
+		"Utility.batch":       batch(batchStop),
+		"Utility.batch_all":   batch(batchAll),
+		"Utility.force_batch": batch(batchForce),
+		"Utility.with_weight": func(d *scale.Decoder) *call {
+			c := e.decodeCall(d)
+			w := weight{d.Compact(), d.Compact()}
+			if c == nil {
+				return nil
+			}
+			return &call{weight: w, class: c.class, run: func(st frame.State, o frame.Origin) (outcome, error) {
+				if err := o.EnsureRoot(); err != nil {
+					return outcome{}, err
+				}
+				_, err := c.dispatch(st, o)
+				return outcome{}, err
+			}}
+		},
+	}
+}
+
+func (e *Engine) utilityEvent(st frame.State, index uint8, fill func(w *scale.Encoder)) {
+	ev := frame.NewEvent(utilityIndex, index)
+	if fill != nil {
+		fill(ev)
+	}
+	e.system.Deposit(st, ev.Buf)
+}
+
+func (e *Engine) runBatch(st frame.State, o frame.Origin, kind batchKind, calls []*call) (outcome, error) {
+	if o.Kind == frame.OriginNone {
+		return outcome{}, frame.BadOrigin()
+	}
+	if len(calls) > maxBatch {
+		return outcome{}, frame.Module(utilityIndex, errTooManyCalls)
+	}
+	var spent weight
+	done := outcome{actual: true}
+	last := uint8(batchCompleted)
+	for i, c := range calls {
+		out, err := c.dispatch(st, o)
+		if out.actual {
+			spent = spent.plus(out.weight)
+		} else {
+			spent = spent.plus(c.weight)
+		}
+		switch {
+		case err == nil:
+			e.utilityEvent(st, itemCompleted, nil)
+		case kind == batchAll:
+			done.weight = kind.weight(i + 1).plus(spent)
+			return done, err
+		case kind == batchStop:
+			e.utilityEvent(st, batchInterrupted, func(w *scale.Encoder) {
+				w.U32(uint32(i)) //nolint:gosec // below maxBatch
+				dispatchError(err).Encode(w)
+			})
+			done.weight = kind.weight(i + 1).plus(spent)
+			return done, nil
+		default:
+			last = batchCompletedWithErrors
+			e.utilityEvent(st, itemFailed, func(w *scale.Encoder) { dispatchError(err).Encode(w) })
+		}
+	}
+	e.utilityEvent(st, last, nil)
+	done.weight = kind.weight(len(calls)).plus(spent)
+	return done, nil
+}
