@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"log/slog"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +16,9 @@ import (
 const (
 	keepBlocks  = 4  // blocks whose reads are shared
 	paceSamples = 16 // intervals between heads that the block time is measured by
+
+	minSilence   = 3 * time.Second
+	silentBlocks = 5 // block times without a head after which the chain counts as silent
 )
 
 // chainView is the chain as the parts of one node share it: what is read at a block is read once, the block time is the one that
@@ -131,21 +135,50 @@ func (v *chainView) Nodes(ctx context.Context, at chain.Hash, id chain.SubnetID)
 	return x.([]chain.Node), nil
 }
 
-// run follows the heads until ctx ends.
-func (v *chainView) run(ctx context.Context) error {
+// run follows the heads until ctx ends, and says when they stop coming.
+func (v *chainView) run(ctx context.Context, log *slog.Logger) error {
 	heads, err := v.SubscribeHeads(ctx)
 	if err != nil {
 		return err
 	}
-	for h := range heads {
-		v.note(h, time.Now())
-		if s, err := v.Subnet(ctx, h.Hash, v.subnet); err == nil { // otherwise the next head tells
-			v.mu.Lock()
-			v.slot, v.state = s.Slot, s.State
-			v.mu.Unlock()
+	look := time.NewTicker(500 * time.Millisecond)
+	defer look.Stop()
+	silent := false
+	for {
+		select {
+		case h, ok := <-heads:
+			if !ok {
+				return nil
+			}
+			if silent {
+				silent = false
+				_, at, _, _ := v.newest()
+				log.Info("the chain is back", "block", uint32(h.Number), "silent_for", time.Since(at).Round(100*time.Millisecond))
+			}
+			v.note(h, time.Now())
+			if s, err := v.Subnet(ctx, h.Hash, v.subnet); err == nil { // otherwise the next head tells
+				v.mu.Lock()
+				v.slot, v.state = s.Slot, s.State
+				v.mu.Unlock()
+			}
+		case now := <-look.C:
+			if age, is := v.silence(now); is && !silent {
+				silent = true
+				log.Warn("the chain is silent: members stay connected, strangers are refused, consensus waits", "since", age.Round(100*time.Millisecond))
+			}
 		}
 	}
-	return nil
+}
+
+// silence is how long ago the last head came, and whether that is too long.
+func (v *chainView) silence(now time.Time) (time.Duration, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.at.IsZero() {
+		return 0, false
+	}
+	age := now.Sub(v.at)
+	return age, age > max(minSilence, silentBlocks*v.blockTime())
 }
 
 func (v *chainView) note(h chain.Head, now time.Time) {

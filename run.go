@@ -30,7 +30,8 @@ const (
 	feeReserve      = 200e6  // planck: a call costs 1.1e8 before it is given back, and an account keeps 500
 	minUpdatePeriod = 500 * time.Millisecond
 	maxUpdatePeriod = time.Minute
-	beatsPerEpoch   = 8 // a dead node is noticed within a quarter of an epoch
+	beatsPerEpoch   = 8               // a dead node is noticed within a quarter of an epoch
+	maxChainBackoff = 2 * time.Second // an epoch may be a few seconds long: a chain that is back must be noticed soon
 )
 
 // Run starts the node, blocks until ctx ends, and stops it in order. It returns nil after a clean stop, a [StartError] when the node
@@ -76,7 +77,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 			}
 		})
 	}
-	start("chain", n.chain.run)
+	start("chain", func(ctx context.Context) error { return n.chain.run(ctx, n.log) })
 	if err := n.prepareMembers(ctx); err != nil {
 		return err
 	}
@@ -210,7 +211,9 @@ func (n *Node) openConsensus(voting *sync.WaitGroup, rounds context.Context, sta
 func (n *Node) connect(ctx context.Context) (func() error, error) {
 	c, writer, stop := n.cfg.Chain, n.cfg.Writer, func() error { return nil }
 	if c == nil {
-		client, err := substrate.Dial(ctx, substrate.Config{Endpoints: n.cfg.Endpoints, Genesis: n.cfg.Genesis, Logger: n.log.With("part", "chain")})
+		client, err := substrate.Dial(ctx, substrate.Config{
+			Endpoints: n.cfg.Endpoints, Genesis: n.cfg.Genesis, MaxBackoff: maxChainBackoff, Logger: n.log.With("part", "chain"),
+		})
 		if err != nil {
 			return nil, &StartError{Kind: ErrChainUnreachable, What: fmt.Sprintf("cannot reach the chain at %v", n.cfg.Endpoints), Err: err,
 				Next: "check that it runs and that --rpc names its WebSocket address; `mesh chain dev` starts one here"}

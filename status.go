@@ -80,8 +80,8 @@ func (n *Node) Status() Status {
 	if e := n.engine.Load(); e != nil {
 		s.Consensus = e.Status()
 	}
-	p, err := n.chain.Params(context.Background())
-	s.ChainSilent = s.Consensus.Silent || err == nil && s.HeadAge > max(10*time.Second, 5*p.BlockTime).Seconds()
+	_, silent := n.chain.silence(time.Now())
+	s.ChainSilent = silent || s.Consensus.Silent
 	if d := n.dht.Load(); d != nil {
 		st := d.Stats()
 		s.Table, s.Records = st.Peers, st.Keys

@@ -337,7 +337,7 @@ func (e *Engine) notice(n Notice) {
 
 func (e *Engine) outcome(o Outcome) {
 	level, text := slog.LevelInfo, "epoch settled"
-	if o.Duty && !o.Attested {
+	if o.Duty && !o.Attested && o.Elected != 0 {
 		level, text = slog.LevelWarn, "epoch ended without this node's vote"
 	}
 	e.cfg.Logger.Log(context.Background(), level, text, "epoch", uint32(o.Epoch), "elected", uint32(o.Elected),

@@ -26,7 +26,7 @@ const (
 // isList reports whether a flag takes several values after one name, as argparse does.
 func isList(name string) bool {
 	switch strings.ReplaceAll(name, "_", "-") {
-	case "initial-peers", "host-maddrs", "announce-maddrs":
+	case "initial-peers", "host-maddrs", "announce-maddrs", "bootnodes", "key-types":
 		return true
 	}
 	return false
@@ -34,13 +34,14 @@ func isList(name string) bool {
 
 // compat returns the command that the binary's name stands for, or nil.
 func (e *env) compat(name string) *cobra.Command {
-	switch strings.TrimSuffix(filepath.Base(name), ".exe") {
+	switch base := strings.TrimSuffix(filepath.Base(name), ".exe"); base {
 	case nameDHT:
 		return e.compatDHT()
 	case nameServer:
 		return e.compatServer()
+	default:
+		return e.compatChain(base)
 	}
-	return nil
 }
 
 // compatFlags are those that both commands have beside a node's own.
@@ -226,13 +227,18 @@ func (e *env) runCompat(ctx context.Context, c *compatFlags, bootnode bool) erro
 }
 
 // spreadLists repeats the name of a list flag before each of its values: `--initial_peers A B` becomes
-// `--initial_peers A --initial_peers B`.
+// `--initial_peers A --initial_peers B`; and joins pairs: `--initial_coldkey A 2` becomes `--initial_coldkey A=2`.
 func spreadLists(args []string) []string {
 	var out []string
 	list := ""
-	for _, a := range args {
+	for i := 0; i < len(args); i++ {
+		a := args[i]
 		name, isFlag := strings.CutPrefix(a, "--")
 		switch {
+		case isFlag && strings.ReplaceAll(name, "_", "-") == "initial-coldkey" && i+2 < len(args) && !strings.HasPrefix(args[i+2], "-"):
+			list = ""
+			out = append(out, a, args[i+1]+"="+args[i+2])
+			i += 2
 		case isFlag && !strings.Contains(a, "=") && isList(name):
 			list = a
 		case isFlag || strings.HasPrefix(a, "-"):

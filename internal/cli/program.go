@@ -175,6 +175,7 @@ func wrapArgs(c *cobra.Command) {
 	}
 	c.Args = func(cmd *cobra.Command, args []string) error {
 		if cmd.HasSubCommands() && len(args) > 0 {
+			cmd.SuggestionsMinimumDistance = 2
 			err := usagef("unknown command %q", args[0])
 			if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
 				err = usagef("unknown command %q; did you mean %s?", args[0], strings.Join(s, " or "))

@@ -141,25 +141,11 @@ The price rises with each registration and falls with time; --max-cost is the mo
 			if len(r.Bootnodes) == 0 {
 				return usagef("--bootnodes is missing: by which peer do nodes join?")
 			}
-			r.InitialColdkeys = make(map[chain.AccountID]uint32, len(coldkeys))
-			for _, text := range coldkeys {
-				who, count, counted := strings.Cut(text, "=")
-				n := uint64(1)
-				if counted {
-					if n, err = strconv.ParseUint(count, 10, 32); err != nil || n == 0 {
-						return usagef("--initial-coldkey %q: want ACCOUNT=COUNT", text)
-					}
-				}
-				id, err := resolveAccount(who)
-				if err != nil {
-					return err
-				}
-				r.InitialColdkeys[id] += uint32(n)
+			if r.InitialColdkeys, err = coldkeyCounts(coldkeys); err != nil {
+				return err
 			}
 			r.MinStake, r.MaxStake, r.DelegateStakePercentage = minStake.value, maxStake.value, share.value
-			return e.submit(cmd, &f, fixed(substrate.RegisterSubnet(maxCost.value, r)), expect("Network", "SubnetRegistered", func(ev substrate.Event) string {
-				return fmt.Sprintf("registered subnet %v", ev.Field("subnet_id", 2))
-			}))
+			return e.submit(cmd, &f, fixed(substrate.RegisterSubnet(maxCost.value, r)), proveRegistered)
 		},
 	}
 	f.register(c.Flags())
@@ -175,6 +161,34 @@ The price rises with each registration and falls with time; --max-cost is the mo
 	fl.StringSliceVar(&coldkeys, "initial-coldkey", nil, "`ACCOUNT=COUNT` that may register so many nodes before activation; at least three accounts")
 	fl.StringSliceVar(&bootnodes, "bootnodes", nil, "`multiaddr` with /p2p/.. of an entry point; may be repeated (required)")
 	return c
+}
+
+// proveRegistered names the new subnet.
+func proveRegistered(ctx context.Context, c *substrate.Client, at chain.Hash, events []substrate.Event) (any, string, error) {
+	return expect("Network", "SubnetRegistered", func(ev substrate.Event) string {
+		return fmt.Sprintf("registered subnet %v", ev.Field("subnet_id", 2))
+	})(ctx, c, at, events)
+}
+
+// coldkeyCounts reads ACCOUNT=COUNT.
+func coldkeyCounts(texts []string) (map[chain.AccountID]uint32, error) {
+	out := make(map[chain.AccountID]uint32, len(texts))
+	for _, text := range texts {
+		who, count, counted := strings.Cut(text, "=")
+		n := uint64(1)
+		if counted {
+			var err error
+			if n, err = strconv.ParseUint(count, 10, 32); err != nil || n == 0 {
+				return nil, usagef("--initial-coldkey %q: want ACCOUNT=COUNT", text)
+			}
+		}
+		id, err := resolveAccount(who)
+		if err != nil {
+			return nil, err
+		}
+		out[id] += uint32(n)
+	}
+	return out, nil
 }
 
 func (e *env) subnetUpdateCmd() *cobra.Command {
@@ -447,4 +461,3 @@ func flush(w *tabwriter.Writer) {
 		panic(err)
 	}
 }
-

@@ -199,7 +199,7 @@ func (u *up) startChain(ctx context.Context) error {
 	if err != nil {
 		return failf("its log is "+u.chain.log, "the chain does not answer at %s: %w", p.rpcURL(), err)
 	}
-	u.view.say("chain at %s, a block every %v, epochs of %d", p.rpcURL(), u.flags.blockTime, u.flags.epochLength)
+	u.view.say("chain at %s (pid %d), a block every %v, epochs of %d", p.rpcURL(), u.chain.cmd.Process.Pid, u.flags.blockTime, u.flags.epochLength)
 	return nil
 }
 

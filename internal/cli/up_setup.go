@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -171,15 +172,23 @@ func (s *setup) stake(ctx context.Context) error {
 		if known[peer.PeerID] {
 			continue
 		}
+		pooled := make(chan struct{}) // the next one follows when this one is in the pool: IDs are given in that order
+		once := sync.OnceFunc(func() { close(pooled) })
 		g.Go(func() error {
+			defer once()
 			_, err := s.c.Submit(gctx, s.coldkeys[i], substrate.RegisterSubnetNode(substrate.NodeRegistration{
 				Subnet: s.plan.Subnet, Hotkey: s.hotkeys[i].ID(), Peer: peer, Stake: nodeStake(), MaxBurn: chain.OneTensor(),
+			}), substrate.WithProgress(func(p substrate.Progress) {
+				if p.Stage >= substrate.Ready {
+					once()
+				}
 			}))
 			if err != nil {
 				return fmt.Errorf("register node %d: %w", i+1, err)
 			}
 			return nil
 		})
+		<-pooled
 	}
 	delegated, err := substrate.Get[chain.Balance](ctx, s.c, chain.Hash{}, "Network", "TotalSubnetDelegateStakeBalance", s.plan.Subnet)
 	if err != nil && !errors.Is(err, chain.ErrNotFound) {

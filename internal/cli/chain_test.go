@@ -1,0 +1,334 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hypertensor-blockchain/mesh/chain/devchain"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native"
+	"github.com/hypertensor-blockchain/mesh/identity"
+)
+
+// devChain runs an embedded chain that makes a block with each transaction, and returns its address.
+func devChain(t *testing.T) string {
+	t.Helper()
+	g, err := chainDevFlags{epochLength: 20, sudo: "alith", seed: "test"}.genesis()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seal, err := devchain.ParseSealMode("instant")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := devchain.New(devchain.Config{Genesis: g, Seal: seal}, native.New(native.Config{EpochLength: 20, Seed: g.Seed}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := devchain.NewServer(c, devchain.ServerConfig{Listen: "127.0.0.1:0", ImplVersion: "test"})
+	addr, err := srv.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 2)
+	go func() { done <- c.Run(ctx) }()
+	go func() { done <- srv.Serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return "ws://" + addr.String()
+}
+
+// cmdline runs command lines against one chain.
+type cmdline struct {
+	t   *testing.T
+	rpc string
+}
+
+// run returns the exit code and what was printed.
+func (c cmdline) run(stdin string, args ...string) (code int, stdout, stderr string) {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	var out, errs bytes.Buffer
+	code = Main(ctx, Program{Name: "mesh", Short: "mesh under test"}, args, strings.NewReader(stdin), &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+// ok runs a command that must succeed and decodes its JSON.
+func (c cmdline) ok(into any, args ...string) {
+	c.t.Helper()
+	code, out, errs := c.run("", append(args, "--rpc", c.rpc, "--json")...)
+	if code != 0 {
+		c.t.Fatalf("mesh %s: exit %d\n%s%s", strings.Join(args, " "), code, out, errs)
+	}
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal([]byte(out), into); err != nil {
+		c.t.Fatalf("mesh %s: %v in %s", strings.Join(args, " "), err, out)
+	}
+}
+
+// fails runs a command that must fail with a status, and with texts on stderr of at most two lines beside progress.
+func (c cmdline) fails(status int, texts []string, args ...string) {
+	c.t.Helper()
+	code, out, errs := c.run("", args...)
+	if code != status {
+		c.t.Errorf("mesh %s: exit %d, want %d\n%s%s", strings.Join(args, " "), code, status, out, errs)
+	}
+	for _, text := range texts {
+		if !strings.Contains(errs, text) {
+			c.t.Errorf("mesh %s: stderr lacks %q:\n%s", strings.Join(args, " "), text, errs)
+		}
+	}
+	if strings.Contains(errs, "goroutine ") {
+		c.t.Errorf("mesh %s printed a stack trace:\n%s", strings.Join(args, " "), errs)
+	}
+}
+
+func peerKeyFile(t *testing.T, name string) string {
+	t.Helper()
+	key, err := identity.Generate(identity.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	if err := identity.Save(path, key, false); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestSubnetLifeByCommands takes a subnet from its registration to its removal with commands only.
+func TestSubnetLifeByCommands(t *testing.T) {
+	c := cmdline{t, devChain(t)}
+	boot := peerKeyFile(t, "boot.key")
+	key, err := identity.Load(boot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bootID, err := identity.PeerID(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var done submission
+	c.ok(&done, "subnet", "register", "--dev", "alith", "--name", "echo", "--repo", "https://example.org/echo", "--max-cost", "100",
+		"--bootnodes", "/ip4/127.0.0.1/tcp/31330/p2p/"+bootID.String(),
+		"--initial-coldkey", "baltathar=1", "--initial-coldkey", "charleth=1", "--initial-coldkey", "dorothy=2")
+	if done.Call != "Network.register_subnet" || done.Block == 0 || done.Fee.IsZero() {
+		t.Errorf("registration = %+v", done)
+	}
+	var subnet subnetView
+	c.ok(&subnet, "subnet", "info", "echo")
+	if subnet.ID != 128001 || subnet.FriendlyID != 1 || subnet.State != "registered" || len(subnet.Bootnodes) != 1 {
+		t.Errorf("subnet = %+v", subnet)
+	}
+
+	for i, owner := range []string{"baltathar", "charleth", "dorothy"} {
+		hotkey := filepath.Join(t.TempDir(), "hotkey.json")
+		if code, out, errs := c.run("", "account", "new", "--plain", "--path", hotkey); code != 0 {
+			t.Fatal(out, errs)
+		}
+		c.ok(nil, "account", "transfer", hotkey, "1", "--dev", owner)
+		var registered struct {
+			Result nodeView `json:"result"`
+		}
+		c.ok(&registered, "node", "register", "echo", "--dev", owner, "--hotkey", hotkey, "--peer", peerKeyFile(t, "node.key"), "--stake", "100")
+		if registered.Result.Class != "validator" || int(registered.Result.ID) != i+1 || registered.Result.Stake.String() != "100000000000000000000" {
+			t.Errorf("node %d = %+v", i+1, registered.Result)
+		}
+	}
+	c.ok(nil, "stake", "add", "1", "1", "0.5", "--dev", "baltathar")
+	var node struct {
+		nodeView
+		Admitted bool `json:"proof_of_stake"`
+	}
+	c.ok(&node, "node", "info", "1", "1")
+	if node.Stake.String() != "100500000000000000000" || !node.Admitted {
+		t.Errorf("node 1 = %+v", node)
+	}
+	c.ok(nil, "stake", "delegate", "echo", "10", "--dev", "ethan")
+	var stake stakeView
+	c.ok(&stake, "stake", "info", "ethan")
+	if len(stake.Delegated) != 1 || stake.Delegated[0].Subnet != 128001 {
+		t.Errorf("ethan's stake = %+v", stake)
+	}
+	c.ok(nil, "stake", "undelegate", "echo", "all", "--dev", "ethan")
+	c.ok(&stake, "stake", "info", "ethan")
+	if len(stake.Unbonding) != 1 || len(stake.Delegated) != 0 {
+		t.Errorf("ethan's stake after taking it back = %+v", stake)
+	}
+	c.ok(nil, "subnet", "activate", "echo", "--dev", "alith", "--finalized")
+	c.ok(&subnet, "subnet", "info", "echo")
+	if subnet.State != "active" {
+		t.Errorf("subnet after activation = %+v", subnet)
+	}
+	c.ok(nil, "subnet", "update", "echo", "description", "says it again", "--dev", "alith")
+	c.ok(nil, "node", "update", "echo", "2", "--non-unique", "x", "--unique", "y", "--dev", "charleth")
+	c.ok(nil, "subnet", "pause", "echo", "--dev", "alith")
+	c.ok(nil, "subnet", "unpause", "echo", "--dev", "alith")
+	c.ok(nil, "node", "remove", "echo", "3", "--dev", "dorothy")
+	var nodes []nodeView
+	c.ok(&nodes, "node", "list", "echo")
+	if len(nodes) != 2 {
+		t.Errorf("%d nodes after the removal of one of three", len(nodes))
+	}
+	c.ok(nil, "subnet", "deactivate", "echo", "--dev", "alith")
+	c.fails(1, []string{`no subnet "echo"`, "mesh subnet list"}, "subnet", "info", "echo", "--rpc", c.rpc)
+}
+
+func TestChainIsLookedInto(t *testing.T) {
+	c := cmdline{t, devChain(t)}
+	var info map[string]any
+	c.ok(&info, "chain", "info")
+	if info["generation"] != "G2" || info["epoch_length"] != 20.0 {
+		t.Errorf("chain info = %v", info)
+	}
+	var done submission
+	c.ok(&done, "chain", "call", "System.remark_with_event", `["0x68656c6c6f"]`, "--dev", "alith")
+	if len(done.Events) == 0 {
+		t.Errorf("no events of a remark: %+v", done)
+	}
+	var events struct{ Events []struct{ Event string } }
+	c.ok(&events, "chain", "events", "--block", fmt.Sprint(done.Block))
+	if !strings.Contains(fmt.Sprint(events), "System.Remarked") {
+		t.Errorf("events = %v", events)
+	}
+	var account struct{ Nonce uint32 }
+	c.ok(&account, "chain", "query", "System.Account", "0xf24ff3a9cf04c71dbc94d0b566f7a27b94566cac")
+	if account.Nonce != 1 {
+		t.Errorf("account = %+v", account)
+	}
+	var accounts []struct{ Key []any }
+	c.ok(&accounts, "chain", "query", "System.Account")
+	if len(accounts) < 6 {
+		t.Errorf("%d accounts, want the development ones", len(accounts))
+	}
+	var length int
+	c.ok(&length, "chain", "query", "Network.EpochLength")
+	if length != 20 {
+		t.Errorf("EpochLength = %d", length)
+	}
+	var dry struct {
+		Call string
+		Args map[string]any
+		Fee  string
+	}
+	c.ok(&dry, "account", "transfer", "baltathar", "2.5", "--dev", "alith", "--dry-run")
+	if dry.Call != "Balances.transfer_keep_alive" || fmt.Sprint(dry.Args["value"]) != "2500000000000000000" || dry.Fee == "0" {
+		t.Errorf("dry run = %+v", dry)
+	}
+	var lines []string
+	c.ok(&lines, "chain", "metadata", "Network", "--calls")
+	if len(lines) < 100 || !strings.Contains(strings.Join(lines, "\n"), "propose_attestation") {
+		t.Errorf("%d calls of Network", len(lines))
+	}
+	raw := filepath.Join(t.TempDir(), "metadata.scale")
+	c.ok(nil, "chain", "metadata", "--raw", raw)
+	if b, err := os.ReadFile(raw); err != nil || !bytes.HasPrefix(b, []byte("meta\x0e")) {
+		t.Errorf("metadata file: %v, %d bytes", err, len(b))
+	}
+}
+
+// TestBadInputOfChainCommands wants what, why and what next in one or two lines, and the right exit status.
+func TestBadInputOfChainCommands(t *testing.T) {
+	rpc := devChain(t)
+	c := cmdline{t, rpc}
+	dir := t.TempDir()
+	open := filepath.Join(dir, "open.json")
+	if err := os.WriteFile(open, []byte("0x5fb92d6e98884f76de468fa3f6278f8807c48bebc13595d45af5bdc4da702133"), 0o644); err != nil { //nolint:gosec // that is the point
+		t.Fatal(err)
+	}
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := "ws://" + closed.Addr().String()
+	closed.Close()
+	poor := filepath.Join(dir, "poor.json")
+	if code, out, errs := c.run("", "account", "new", "--plain", "--path", poor); code != 0 {
+		t.Fatal(out, errs)
+	}
+	for _, x := range []struct {
+		name   string
+		status int
+		texts  []string
+		args   []string
+	}{
+		{"nobody signs", 2, []string{"who signs?", "--key"}, []string{"account", "transfer", "alith", "1", "--rpc", rpc}},
+		{"unknown development account", 2, []string{`--dev "bob"`}, []string{"account", "transfer", "alith", "1", "--rpc", rpc, "--dev", "bob"}},
+		{"no such key file", 1, []string{"does not exist", "mesh account new"}, []string{"account", "transfer", "alith", "1", "--rpc", rpc, "--key", filepath.Join(dir, "none")}},
+		{"key file open to others", 1, []string{"can be read by others", "chmod 600"}, []string{"account", "transfer", "alith", "1", "--rpc", rpc, "--key", open}},
+		{"amount in floats", 2, []string{"malformed amount"}, []string{"account", "transfer", "alith", "1e3", "--rpc", rpc, "--dev", "alith"}},
+		{"more than there is", 1, []string{"Balances.transfer_keep_alive"}, []string{"account", "transfer", "baltathar", "99999999", "--rpc", rpc, "--dev", "alith"}},
+		{"fee cannot be paid", 1, []string{"cannot pay the fee", "mesh account transfer"}, []string{"account", "transfer", "baltathar", "1", "--rpc", rpc, "--key", poor}},
+		{"no chain there", 1, []string{"is the chain running there?", "--rpc"}, []string{"chain", "info", "--rpc", nobody}},
+		{"another chain", 1, []string{"another chain", "--genesis"}, []string{"chain", "info", "--rpc", rpc, "--genesis", "0x" + strings.Repeat("11", 32)}},
+		{"no such subnet", 1, []string{`no subnet "7"`, "mesh subnet list"}, []string{"subnet", "activate", "7", "--rpc", rpc, "--dev", "alith"}},
+		{"dispatch error by name", 1, []string{"Network.", "its fee is spent"}, []string{"chain", "call", "Network.activate_subnet", "[5]", "--rpc", rpc, "--dev", "alith"}},
+		{"no such call", 1, []string{"no call Network.fly", "mesh chain metadata"}, []string{"chain", "call", "Network.fly", "--rpc", rpc, "--dev", "alith"}},
+		{"no such item", 1, []string{"no storage, constant or API"}, []string{"chain", "query", "Network.Nothing", "--rpc", rpc}},
+		{"no such block", 1, []string{"no block 999999"}, []string{"chain", "events", "--block", "999999", "--rpc", rpc}},
+		{"peer that is none", 2, []string{"no peer ID"}, []string{"node", "register", "1", "--rpc", rpc, "--dev", "alith", "--hotkey", "baltathar", "--peer", "xyz", "--stake", "1"}},
+		{"share above the whole", 2, []string{"more than the whole"}, []string{"subnet", "register", "--rpc", rpc, "--delegate-stake-percentage", "120%"}},
+		{"secret on the command line", 2, []string{"unknown flag"}, []string{"account", "import", "--phrase", "a b c"}},
+	} {
+		t.Run(x.name, func(t *testing.T) { cmdline{t, rpc}.fails(x.status, x.texts, x.args...) })
+	}
+}
+
+// TestKeyFilesAreKept wants mode 0600, no overwriting, the same address back, and no secret in what is printed.
+func TestKeyFilesAreKept(t *testing.T) {
+	c := cmdline{t: t}
+	dir := t.TempDir()
+	path, phraseFile := filepath.Join(dir, "key.json"), filepath.Join(dir, "phrase")
+	t.Setenv("MESH_KEY_PASSWORD", "correct horse")
+	code, out, errs := c.run("", "account", "new", "--path", path, "--phrase-file", phraseFile, "--json")
+	if code != 0 {
+		t.Fatal(out, errs)
+	}
+	phrase, err := os.ReadFile(phraseFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{path, phraseFile} {
+		if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v; want mode 0600", file, info.Mode(), err)
+		}
+	}
+	if word := strings.Fields(string(phrase))[0]; strings.Contains(out+errs, word+" ") {
+		t.Error("the phrase was printed")
+	}
+	var made struct{ Address string }
+	if err := json.Unmarshal([]byte(out), &made); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errs = c.run("", "account", "new", "--path", path); code != 1 || !strings.Contains(errs, "exists already") {
+		t.Errorf("a key file was overwritten: exit %d, %s", code, errs)
+	}
+	again := filepath.Join(dir, "again.json")
+	if code, out, errs = c.run(string(phrase), "account", "import", "--path", again, "--json"); code != 0 || !strings.Contains(out, made.Address) {
+		t.Errorf("import of the phrase: exit %d, %s%s; want %s", code, out, errs, made.Address)
+	}
+	if code, out, _ = c.run("", "account", "show", again); code != 0 || !strings.Contains(out, made.Address) {
+		t.Errorf("show: exit %d, %s", code, out)
+	}
+}
