@@ -67,7 +67,7 @@ type Config struct {
 	// pruning Substrate node. Each costs the memory of what its block changed.
 	History int
 	// KeepBlocks is how many block bodies and headers are kept, on disk or in
-	// memory; default 100,000. The genesis is always kept.
+	// memory; default 16,384. The genesis is always kept.
 	KeepBlocks int
 	// MaxBlockBytes bounds the extrinsics of a block; default 3.75 MiB, what a
 	// normal dispatch class has.
@@ -92,7 +92,7 @@ func (c *Config) setDefaults() {
 		c.History = 256
 	}
 	if c.KeepBlocks == 0 {
-		c.KeepBlocks = 100_000
+		c.KeepBlocks = 16_384
 	}
 	if c.MaxBlockBytes == 0 {
 		c.MaxBlockBytes = 3840 << 10
