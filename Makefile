@@ -25,10 +25,10 @@ test: ## every test; needs nothing but Go
 	$(GO) test $(TESTFLAGS) ./...
 
 .PHONY: build
-build: ## bin/mesh, static, and its two other names
+build: ## bin/mesh, static, and the original's command names beside it
 	@mkdir -p bin
 	$(BUILD) -o $(BIN) ./cmd/mesh
-	@ln -sf mesh bin/mesh-dht && ln -sf mesh bin/mesh-server-mock
+	@for n in mesh-dht mesh-server-mock keygen keyview generate-key register-subnet activate-subnet register-node activate-node; do ln -sf mesh bin/$$n; done
 
 .PHONY: cross
 cross: ## dist/: Linux, macOS and Windows on amd64 and arm64
