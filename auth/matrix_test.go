@@ -245,6 +245,7 @@ func TestSignedCalls(t *testing.T) {
 					server := newNode(t, serverKey, rpc.Config{Namespace: namespace, Python: true, Interceptors: []rpc.Interceptor{ss}})
 					client := newNode(t, clientKey, rpc.Config{Namespace: "/c", Python: true, Interceptors: []rpc.Interceptor{cs}})
 					connect(t, client, server)
+					awaitNative(t, client, server, namespace == "/c")
 					testSignedCalls(t, client, server, namespace == "/c")
 					if got := len(cs.Rejections()) + len(ss.Rejections()); got != 0 {
 						t.Errorf("rejections: %v, %v", cs.Rejections(), ss.Rejections())
@@ -252,6 +253,24 @@ func TestSignedCalls(t *testing.T) {
 				})
 			}
 		}
+	}
+}
+
+// awaitNative waits until the client has heard which form the server speaks; until then it uses the Python
+// form, which works as well.
+func awaitNative(t *testing.T, client, server *rpc.Node, want bool) {
+	t.Helper()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	ctx := testContext(t)
+	for {
+		if native, err := client.Native(ctx, server.ID()); err != nil || native == want {
+			if err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+		<-tick.C
 	}
 }
 

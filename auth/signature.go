@@ -53,13 +53,14 @@ type SignatureConfig struct {
 // peer. A Signature belongs to one node.
 type Signature struct {
 	tally
-	cfg  SignatureConfig
-	key  crypto.PrivKey
-	text string // OpenSSH text of key
-	self peer.ID
-	seen *nonces
-	keys *lru.Cache[string, signer]
-	node *rpc.Node // nil until Bind
+	cfg   SignatureConfig
+	key   crypto.PrivKey
+	text  string // OpenSSH text of key
+	self  peer.ID
+	seen  *nonces
+	keys  *lru.Cache[string, signer]
+	texts *lru.Cache[peer.ID, string] // OpenSSH texts of recipients
+	node  *rpc.Node                   // nil until Bind
 
 	mu      sync.Mutex // guards the fields below
 	token   []byte     // encoded
@@ -99,8 +100,12 @@ func NewSignature(key crypto.PrivKey, cfg SignatureConfig) (*Signature, error) {
 	if err != nil {
 		return nil, fmt.Errorf("auth: signature: %w", err)
 	}
+	texts, err := lru.New[peer.ID, string](keyCache)
+	if err != nil {
+		return nil, fmt.Errorf("auth: signature: %w", err)
+	}
 	return &Signature{
-		cfg: cfg, key: key, text: identity.OpenSSH(key.GetPublic()), self: self, keys: keys,
+		texts: texts, cfg: cfg, key: key, text: identity.OpenSSH(key.GetPublic()), self: self, keys: keys,
 		seen: newNonces(cfg.Window, cfg.MaxNonces, cfg.MaxNoncesPerSigner),
 	}, nil
 }
@@ -114,6 +119,14 @@ func (s *Signature) free(ctx context.Context, to peer.ID) (bool, error) {
 		return false, nil
 	}
 	return s.node.Native(ctx, to)
+}
+
+// pinned keeps a signed call in the form that signatures are for.
+func (s *Signature) pinned(ctx context.Context) context.Context {
+	if s.cfg.Strict {
+		return ctx
+	}
+	return rpc.InPythonForm(ctx)
 }
 
 // Client implements rpc.Interceptor.
@@ -130,7 +143,7 @@ func (s *Signature) Client(next rpc.UnaryCall) rpc.UnaryCall {
 		if err != nil {
 			return nil, err
 		}
-		out, err := next(ctx, to, m, signed)
+		out, err := next(s.pinned(ctx), to, m, signed)
 		if err != nil {
 			return nil, err
 		}
@@ -189,6 +202,9 @@ var errNotMessage = errors.New("auth: not a protobuf message with an authenticat
 // recipient is the key text of a peer: from its ID, which holds short keys, or from the channel to it. Peers
 // that are neither stay unnamed, as in Python.
 func (s *Signature) recipient(to peer.ID) string {
+	if text, ok := s.texts.Get(to); ok {
+		return text
+	}
 	key, err := to.ExtractPublicKey()
 	if err != nil && s.node != nil {
 		key = s.node.Host().Libp2p().Peerstore().PubKey(to)
@@ -196,7 +212,9 @@ func (s *Signature) recipient(to peer.ID) string {
 	if key == nil {
 		return ""
 	}
-	return identity.OpenSSH(key)
+	text := identity.OpenSSH(key)
+	s.texts.Add(to, text)
+	return text
 }
 
 // SignResponse returns the message with an authentication part that answers a request's nonce.

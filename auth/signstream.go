@@ -17,9 +17,12 @@ func (s *Signature) ClientStream(next rpc.Opener) rpc.Opener {
 		if err != nil {
 			return nil, err
 		}
-		stream, err := next(ctx, to, m)
-		if err != nil || free {
-			return stream, err
+		if free {
+			return next(ctx, to, m)
+		}
+		stream, err := next(s.pinned(ctx), to, m)
+		if err != nil {
+			return nil, err
 		}
 		nonces := &streamNonces{}
 		stream.Wrap(func(item []byte) ([]byte, error) {

@@ -168,6 +168,9 @@ func VerifyTextLenient(key crypto.PubKey, msg []byte, sig string) error {
 	if len(sig) > maxSigText {
 		return fmt.Errorf("identity: verify: %w", ErrSignature)
 	}
+	if raw, err := base64.StdEncoding.Strict().DecodeString(sig); err == nil { // as nearly always
+		return verify(key, msg, raw)
+	}
 	raw, ok := decodeLenient(sig)
 	if !ok {
 		return fmt.Errorf("identity: verify: %w: no base64", ErrSignature)

@@ -20,7 +20,7 @@ const (
 	maxMethod   = 255 // bytes of a method's name
 	maxOverhead = 1 + binary.MaxVarintLen64 + binary.MaxVarintLen16 + maxMethod
 	window      = 512      // bytes read at once at the start of a frame; most frames fit
-	growStep    = 64 << 10 // a body is not allocated further ahead of its arrival than this, or doubling
+	growStep    = 64 << 10 // a body is not allocated further ahead of its arrival than this, or four times what is there
 	maxErrText  = 1 << 10  // bytes of an error's text on the wire
 )
 
@@ -80,8 +80,9 @@ const maxTimeout = 24 * time.Hour // longer ones are nonsense and would overflow
 
 // frameReader reads frames of one stream direction. It may hold the first bytes of the next frame.
 type frameReader struct {
-	buf [window]byte
-	n   int // bytes of buf that are read and not used
+	buf  [window]byte
+	n    int // bytes of buf that are read and not used
+	most int // size of the largest body so far: the peer has shown that it sends so much
 }
 
 // admission decides about frames before memory is spent on them.
@@ -123,7 +124,7 @@ func (f *frameReader) next(r io.Reader, limit int, a admission) ([]byte, error) 
 		}
 		return nil, errTooBusy
 	}
-	return readBody(r, n, have)
+	return readBody(r, n, have, nil, &f.most)
 }
 
 var (
@@ -154,9 +155,13 @@ func (f *frameReader) length(r io.Reader) (size uint64, at int, err error) {
 	}
 }
 
-// readBody reads n bytes, of which the first are there already. Memory grows with what arrives.
-func readBody(r io.Reader, n int, have []byte) ([]byte, error) {
-	body := make([]byte, max(len(have), min(n, growStep)))
+// readBody reads n bytes, of which the first are there already, into buf if it is large enough. Otherwise
+// memory grows with what arrives, unless the peer has sent as much before; most keeps that.
+func readBody(r io.Reader, n int, have, buf []byte, most *int) ([]byte, error) {
+	body := buf[:min(n, cap(buf))]
+	if len(body) < n {
+		body = make([]byte, max(len(have), min(n, max(growStep, 2**most))))
+	}
 	at := copy(body, have)
 	for {
 		if at < len(body) {
@@ -165,6 +170,7 @@ func readBody(r io.Reader, n int, have []byte) ([]byte, error) {
 			}
 		}
 		if len(body) == n {
+			*most = max(*most, n)
 			return body, nil
 		}
 		at = len(body)

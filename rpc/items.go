@@ -116,22 +116,30 @@ func (pyItems) status(payload []byte) *Error {
 
 func (pyItems) eof() bool { return true }
 
-// readItem reads one item of at most limit bytes.
-func readItem(r *bufio.Reader, f itemForm, limit int, a admission) (mark byte, payload []byte, err error) {
-	mark, n, err := f.readHead(r)
+// itemReader reads the items of one stream direction.
+type itemReader struct {
+	r     *bufio.Reader
+	form  itemForm
+	limit int // bytes of one item
+	most  int // see readBody
+}
+
+// next reads one item, into buf if it is large enough.
+func (t *itemReader) next(buf []byte, a admission) (mark byte, payload []byte, err error) {
+	mark, n, err := t.form.readHead(t.r)
 	if err != nil {
 		return 0, nil, err
 	}
 	if mark > markEnd {
 		return 0, nil, errFrame
 	}
-	if n > uint64(limit) {
+	if n > uint64(t.limit) {
 		return 0, nil, fmt.Errorf("%w: %d bytes", errTooBig, n)
 	}
 	if !a.reserve(int(n)) {
 		return 0, nil, errTooBusy
 	}
-	payload, err = readBody(r, int(n), nil)
+	payload, err = readBody(t.r, int(n), nil, buf, &t.most)
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}

@@ -143,10 +143,12 @@ func (n *Node) release(p *peerState) {
 
 // exchange sends one request and awaits the answer, over a kept stream if there is one.
 func (n *Node) exchange(ctx context.Context, p *peerState, m Method, data []byte) ([]byte, error) {
-	if l := p.take(); l != nil {
-		out, err := n.callLane(ctx, p, l, m, data)
-		if !errors.Is(err, errNotSent) {
-			return out, err
+	if !n.forcePython(ctx) {
+		if l := p.take(); l != nil {
+			out, err := n.callLane(ctx, p, l, m, data)
+			if !errors.Is(err, errNotSent) {
+				return out, err
+			}
 		}
 	}
 	if _, has := ctx.Deadline(); !has {
@@ -164,6 +166,19 @@ func (n *Node) exchange(ctx context.Context, p *peerState, m Method, data []byte
 	return n.callLane(ctx, p, newLane(s), m, data)
 }
 
+type pythonForm struct{}
+
+// InPythonForm makes calls with the returned context take the form of Python daemons even to peers that speak
+// the native one, on nodes with Config.Python. An interceptor that has prepared a message for one form needs
+// that: what is known about a peer may change before the call is made.
+func InPythonForm(ctx context.Context) context.Context {
+	return context.WithValue(ctx, pythonForm{}, true)
+}
+
+func (n *Node) forcePython(ctx context.Context) bool {
+	return n.cfg.Python && ctx.Value(pythonForm{}) != nil
+}
+
 // dial opens a stream for a method, in the native form if the peer speaks it.
 func (n *Node) dial(ctx context.Context, to peer.ID, m Method, native protocol.ID) (network.Stream, error) {
 	ctx = network.WithAllowLimitedConn(ctx, "rpc")
@@ -172,7 +187,10 @@ func (n *Node) dial(ctx context.Context, to peer.ID, m Method, native protocol.I
 			return nil, n.failed(ctx, err, to, m)
 		}
 	}
-	ids := []protocol.ID{native}
+	var ids []protocol.ID
+	if !n.forcePython(ctx) {
+		ids = append(ids, native)
+	}
 	if n.cfg.Python {
 		ids = append(ids, protocol.ID(m))
 	}

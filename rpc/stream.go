@@ -56,7 +56,7 @@ type ClientStream struct {
 	m    Method
 	ctx  context.Context //nolint:containedctx // the call's own, as in net/http.Request
 	form itemForm
-	in   *bufio.Reader
+	in   itemReader
 	stop func() bool
 	send []Filter
 	recv []Filter
@@ -93,7 +93,7 @@ func (n *Node) openStream(ctx context.Context, to peer.ID, m Method) (*ClientStr
 		n.release(p)
 		return nil, err
 	}
-	c.in = bufio.NewReaderSize(c.s, itemBuffer)
+	c.in = itemReader{r: bufio.NewReaderSize(c.s, itemBuffer), form: c.form, limit: n.cfg.MaxMessage}
 	c.stop = context.AfterFunc(ctx, func() { _ = c.s.Reset() }) //nolint:errcheck // given up either way
 	return c, nil
 }
@@ -182,11 +182,15 @@ func writeItem(s pipe, stall time.Duration, head, item []byte) error {
 }
 
 // Recv returns the next item, or io.EOF after the last. The item belongs to the caller.
-func (c *ClientStream) Recv() ([]byte, error) {
+func (c *ClientStream) Recv() ([]byte, error) { return c.RecvTo(nil) }
+
+// RecvTo is Recv, but reads the item into buf if its capacity suffices. Streams of large items save time when
+// they use the same buffer again.
+func (c *ClientStream) RecvTo(buf []byte) ([]byte, error) {
 	if c.ended.Load() {
 		return nil, c.result
 	}
-	mark, payload, err := readItem(c.in, c.form, c.n.cfg.MaxMessage, admitAll{})
+	mark, payload, err := c.in.next(buf, admitAll{})
 	switch {
 	case err == nil && mark == markItem:
 		if payload, err = applyAll(c.recv, payload); err == nil {

@@ -204,8 +204,9 @@ func (st *ServerStream) read(in *bufio.Reader) {
 			st.c.cancel(context.Canceled)
 		}
 	}()
+	items := itemReader{r: in, form: st.form, limit: st.limit}
 	for {
-		mark, data, err := readItem(in, st.form, st.limit, st)
+		mark, data, err := items.next(nil, st)
 		it := streamItem{data: data}
 		switch {
 		case errors.Is(err, errTooBusy):

@@ -193,9 +193,9 @@ func FuzzItem(f *testing.F) {
 		if native {
 			form = nativeItems{}
 		}
-		in := bufio.NewReader(bytes.NewReader(b))
+		in := itemReader{r: bufio.NewReader(bytes.NewReader(b)), form: form, limit: 1 << 16}
 		for {
-			mark, payload, err := readItem(in, form, 1<<16, admitAll{})
+			mark, payload, err := in.next(nil, admitAll{})
 			if err != nil {
 				return
 			}
@@ -214,21 +214,23 @@ func TestItemForms(t *testing.T) {
 		b := append(form.appendHead(nil, markItem, 3), "abc"...)
 		b = form.appendHead(b, markEnd, 0)
 		b = form.appendStatus(b, &Error{Code: NotFound, Msg: "no"})
-		in := bufio.NewReader(bytes.NewReader(b))
-		if mark, data, err := readItem(in, form, 3, admitAll{}); err != nil || mark != markItem || string(data) != "abc" {
+		in := itemReader{r: bufio.NewReader(bytes.NewReader(b)), form: form, limit: 3}
+		if mark, data, err := in.next(nil, admitAll{}); err != nil || mark != markItem || string(data) != "abc" {
 			t.Errorf("%T: item %d %q, %v", form, mark, data, err)
 		}
-		if mark, data, err := readItem(in, form, 3, admitAll{}); err != nil || mark != markEnd || len(data) != 0 {
+		if mark, data, err := in.next(nil, admitAll{}); err != nil || mark != markEnd || len(data) != 0 {
 			t.Errorf("%T: end %d %q, %v", form, mark, data, err)
 		}
-		_, data, err := readItem(in, form, 100, admitAll{})
+		in.limit = 100
+		_, data, err := in.next(nil, admitAll{})
 		if fail := form.status(data); err != nil || fail == nil || fail.Code != NotFound || fail.Msg != "no" {
 			t.Errorf("%T: status %v, %v", form, fail, err)
 		}
 		if fail := form.status([]byte{0xff}); fail == nil || fail.Code != Internal {
 			t.Errorf("%T: malformed status: %v", form, fail)
 		}
-		if _, _, err := readItem(bufio.NewReader(bytes.NewReader(form.appendHead(nil, 2, 0))), form, 3, admitAll{}); !errors.Is(err, errFrame) {
+		odd := itemReader{r: bufio.NewReader(bytes.NewReader(form.appendHead(nil, 2, 0))), form: form}
+		if _, _, err := odd.next(nil, admitAll{}); !errors.Is(err, errFrame) {
 			t.Errorf("%T: unknown marker: %v", form, err)
 		}
 	}
