@@ -20,6 +20,12 @@ func (n *Node) Store(ctx context.Context, req StoreRequest) (StoreResult, error)
 // of one key travel together; each succeeds or fails by itself.
 func (n *Node) StoreMany(ctx context.Context, reqs []StoreRequest) []StoreResult {
 	results := make([]StoreResult, len(reqs))
+	if n.life.Err() != nil {
+		for i := range results {
+			results[i] = StoreResult{Key: reqs[i].Key, Err: ErrClosed}
+		}
+		return results
+	}
 	parcels := n.pack(reqs, results)
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
