@@ -41,32 +41,6 @@ func fingerprint(r *metadata.Registry) Generation {
 	return Unknown
 }
 
-// definitions are the structs that the runtime API of a generation returns as opaque bytes, so that no metadata has them.
-func (g Generation) definitions() []metadata.Definition {
-	switch g {
-	case G2:
-		return []metadata.Definition{{Name: "SubnetNodeInfo", Expr: `{
-			subnet_id: u32, subnet_node_id: u32, coldkey: AccountId20, hotkey: AccountId20,
-			peer_info: PeerInfo, bootnode_peer_info: Option<PeerInfo>, client_peer_info: Option<PeerInfo>,
-			delegate_account: Option<(AccountId20,u128)>,
-			identity: (Vec<u8>,Vec<u8>,Vec<u8>,Vec<u8>,Vec<u8>,Vec<u8>,Vec<u8>,Vec<u8>,Vec<u8>,Vec<u8>),
-			classification: SubnetNodeClassification,
-			delegate_reward_rate: u128, last_delegate_reward_rate_update: u32,
-			unique: Option<Vec<u8>>, non_unique: Option<Vec<u8>>, stake_balance: u128,
-			total_node_delegate_stake_shares: u128, node_delegate_stake_balance: u128,
-			coldkey_reputation: Reputation, subnet_node_reputation: u128,
-			node_slot_index: Option<u32>, consecutive_idle_epochs: u32, consecutive_included_epochs: u32}`}}
-	case G3, G3b:
-		return []metadata.Definition{{Name: "SubnetNodeInfo", Expr: `{
-			validator_id: Option<u32>, subnet_id: u32, subnet_node_id: u32, coldkey: AccountId20, hotkey: AccountId20,
-			peer_info: PeerInfo, bootnode_peer_info: Option<PeerInfo>, client_peer_info: Option<PeerInfo>,
-			classification: SubnetNodeClassification, unique: Option<Vec<u8>>, non_unique: Option<Vec<u8>>,
-			stake_balance: u128, reputation: Option<u128>,
-			node_slot_index: Option<u32>, consecutive_idle_epochs: u32, consecutive_included_epochs: u32}`}}
-	}
-	return nil
-}
-
 // The Go forms of what the generations keep. Fields that only some have are optional.
 
 type accountInfo struct {
@@ -190,14 +164,13 @@ type codecs struct {
 func bindCodecs(r *metadata.Registry, g Generation) (*metadata.Registry, codecs) {
 	var k codecs
 	if defs := g.definitions(); defs != nil {
-		defs = append(defs, metadata.Definition{Name: "SubnetNodeInfos", Expr: "Vec<SubnetNodeInfo>"})
-		if with, err := metadata.NewRegistry(r.Metadata(), defs...); err != nil {
-			k.infosError = err
-		} else {
+		with, err := metadata.NewRegistry(r.Metadata(), append(defs, functionDefinitions()...)...)
+		if err == nil {
 			r = with
-			id, _ := r.TypeByName("SubnetNodeInfos")
-			k.infos, k.infosError = metadata.Bind[[]nodeInfo](r, id)
+			id, _ := r.TypeByName(resultPrefix + "get_subnet_nodes_info")
+			k.infos, err = metadata.Bind[[]nodeInfo](r, id)
 		}
+		k.infosError = err
 	}
 	k.account = bindStorage[accountInfo](r, "System", "Account")
 	k.subnet = bindStorage[subnetData](r, "Network", "SubnetsData")

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hypertensor-blockchain/mesh/chain"
+	"github.com/hypertensor-blockchain/mesh/chain/metadata"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
 	"github.com/hypertensor-blockchain/mesh/identity/account"
 )
@@ -221,6 +222,21 @@ func checkReads(t *testing.T, r *rig, id chain.SubnetID, nodes []devNode, regist
 	slices.SortFunc(stored, func(a, b chain.Node) int { return int(a.ID) - int(b.ID) })
 	if diff := cmp.Diff(list, stored); diff != "" {
 		t.Errorf("the storage says otherwise than the runtime API: %s", diff)
+	}
+	for function, args := range map[string][]any{
+		"get_subnet_info": {id}, "get_all_subnets_info": nil, "get_subnet_node_info": {id, nodes[0].id}, "get_subnet_nodes_info": {id},
+		"get_all_subnet_nodes_info": nil, "get_bootnodes": {id}, "get_coldkey_subnet_nodes_info": {nodes[0].cold.ID()},
+		"get_coldkey_stakes": {nodes[0].cold.ID()}, "get_delegate_stakes": {nodes[0].cold.ID()}, "get_node_delegate_stakes": {nodes[0].cold.ID()},
+		"get_overwatch_commits_for_epoch_and_node": {uint32(1), uint32(1)}, "get_overwatch_reveals_for_epoch_and_node": {uint32(1), uint32(1)},
+		"get_elected_validator_info": {id, uint32(1)}, "get_validators_and_attestors": {id}, "get_all_overwatch_nodes_info": nil,
+	} {
+		v, err := r.c.Network(ctx, chain.Hash{}, function, args...)
+		if err != nil {
+			t.Errorf("%s: %v", function, err)
+		}
+		if _, err := metadata.AppendJSON(nil, v); err != nil {
+			t.Errorf("%s: %v", function, err)
+		}
 	}
 	for class, want := range map[chain.Class]bool{0: true, 1: true, 2: true, 3: true, 4: false} {
 		if got, err := r.c.ProofOfStake(ctx, chain.Hash{}, id, nodes[1].peer, class); err != nil || got != want {
