@@ -1,0 +1,103 @@
+package diff_test
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/hypertensor-blockchain/mesh/chain/devchain"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/diff"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/wasm"
+)
+
+// TestNativeAgainstItself must find nothing, and shows that the calls do
+// something.
+func TestNativeAgainstItself(t *testing.T) {
+	r, err := diff.Native(t.Context(), diff.Config{Blocks: 120, Seed: 1}, native.New(native.Config{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	show(t, r)
+	if !r.Equal() || r.Blocks != 120 {
+		t.Error("an engine differs from itself")
+	}
+	if r.Succeeded < 50 || len(r.Calls) < 60 || r.Calls["Network.attest"] < 10 {
+		t.Errorf("%d succeeded, %d calls, %d attestations: too little happens", r.Succeeded, len(r.Calls), r.Calls["Network.attest"])
+	}
+}
+
+// liar is a native engine that loses one storage value at block 30.
+type liar struct{ *native.Engine }
+
+func (l liar) FinalizeBlock(st devchain.State) (devchain.Header, error) {
+	h, err := l.Engine.FinalizeBlock(st)
+	prefix := storagePrefix("Network")
+	if k := st.Next(prefix); h.Number == 30 || strings.HasSuffix(string(st.Get(storagePrefix("System", "Number"))), "\x1e\x00\x00\x00") {
+		st.Delete(k)
+	}
+	return h, err
+}
+
+func storagePrefix(names ...string) []byte { return diff.StorageKey(names...) }
+
+func TestFindsALie(t *testing.T) {
+	r, err := diff.Run(t.Context(), diff.Config{Blocks: 60}, native.New(native.Config{}), liar{native.New(native.Config{})}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Equal() || r.Differences[0].Block != 30 || r.Blocks != 30 || !strings.HasPrefix(r.Differences[0].What, "Network.") {
+		show(t, r)
+		t.Error("the lost value was not found")
+	}
+}
+
+// TestNativeAgainstRealRuntime needs a raw chain specification of generation G2
+// in MESH_CHAIN_SPEC. MESH_DIFF_SEEDS is how many runs there are, default 3.
+func TestNativeAgainstRealRuntime(t *testing.T) {
+	path := os.Getenv("MESH_CHAIN_SPEC")
+	if path == "" {
+		t.Skip("MESH_CHAIN_SPEC names no raw chain specification")
+	}
+	seeds := uint64(3)
+	if text := os.Getenv("MESH_DIFF_SEEDS"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seeds = n
+	}
+	spec, err := wasm.LoadSpec(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := wasm.New(t.Context(), wasm.Config{Spec: spec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for seed := range seeds {
+		r, err := diff.Native(t.Context(), diff.Config{Seed: seed, Blocks: 300}, e)
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		show(t, r)
+		if !r.Equal() {
+			t.Errorf("seed %d differs", seed)
+		}
+	}
+}
+
+func show(t *testing.T, r *diff.Report) {
+	t.Helper()
+	var b strings.Builder
+	if err := r.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	t.Log(b.String())
+}
