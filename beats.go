@@ -40,7 +40,6 @@ type beats struct {
 	mu      sync.Mutex // guards the fields below
 	info    heartbeat.Info
 	live    liveness
-	last    record.Expiration // of the newest own heartbeat
 	failing bool
 }
 
@@ -222,10 +221,4 @@ func (b *beats) online() []peer.ID {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.live.online(time.Now())
-}
-
-func (b *beats) state() heartbeat.State {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.info.State
 }

@@ -35,7 +35,7 @@ type chainView struct {
 	slot   chain.Slot
 	state  chain.SubnetState
 	params chain.Params
-	pace   []time.Duration
+	paces  []time.Duration
 }
 
 // blockReads is what was read at one block. Its slices are shared and not to be changed.
@@ -59,10 +59,10 @@ func (v *chainView) Params(context.Context) (chain.Params, error) {
 
 // blockTime is the median of the measured intervals, or what the chain says while there are too few.
 func (v *chainView) blockTime() time.Duration {
-	if len(v.pace) < 3 {
+	if len(v.paces) < 3 {
 		return v.params.BlockTime
 	}
-	return slices.Sorted(slices.Values(v.pace))[len(v.pace)/2]
+	return slices.Sorted(slices.Values(v.paces))[len(v.paces)/2]
 }
 
 // block returns the entry of a hash, a new one if need be; v.mu is held.
@@ -185,9 +185,9 @@ func (v *chainView) note(h chain.Head, now time.Time) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if h.Number > v.head.Number && v.head.Number > 0 {
-		v.pace = append(v.pace, now.Sub(v.at)/time.Duration(h.Number-v.head.Number))
-		if len(v.pace) > paceSamples {
-			v.pace = v.pace[1:]
+		v.paces = append(v.paces, now.Sub(v.at)/time.Duration(h.Number-v.head.Number))
+		if len(v.paces) > paceSamples {
+			v.paces = v.paces[1:]
 		}
 	}
 	v.head, v.at = h, now
@@ -212,6 +212,13 @@ func (v *chainView) epochTime() time.Duration {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return time.Duration(v.params.EpochLength) * v.blockTime()
+}
+
+// pace is the time between two blocks.
+func (v *chainView) pace() time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.blockTime()
 }
 
 // phase is where the epoch stands, for the rules of records. While the chain is silent it stands still.

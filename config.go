@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 
+	"github.com/hypertensor-blockchain/mesh/auth"
 	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/chain/substrate"
 	"github.com/hypertensor-blockchain/mesh/p2p"
@@ -65,6 +66,8 @@ type Config struct {
 	NATPortMap   bool
 	StaticRelays []peer.AddrInfo
 	Limits       p2p.Limits
+	// Rate bounds the calls of one peer; default 200 per second, 1,000 at once. Who goes on after 100 refusals is banned.
+	Rate auth.Rate
 
 	// MinClass is what a peer must be to be admitted; default registered, as in the Python mesh, so that nodes warm up in the swarm
 	// before they count.

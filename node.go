@@ -11,6 +11,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/hypertensor-blockchain/mesh/auth"
 	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/consensus"
 	"github.com/hypertensor-blockchain/mesh/dht"
@@ -33,6 +34,7 @@ type Node struct {
 	subnet   chain.SubnetID
 	own      atomic.Pointer[chain.Node] // as last seen on the chain; nil before
 	members  *stake.Set
+	bans     *auth.Ban
 	host     atomic.Pointer[p2p.Host]
 	calls    *rpc.Node
 	dht      atomic.Pointer[dht.Node]
@@ -77,7 +79,7 @@ func New(cfg Config, app App) (*Node, error) {
 	}
 	cfg = cfg.withDefaults()
 	return &Node{
-		cfg: cfg, app: app, log: cfg.Logger, id: id, phase: PhaseNew,
+		cfg: cfg, app: app, log: cfg.Logger, id: id, phase: PhaseNew, bans: auth.NewBan(auth.BanConfig{}),
 		handlers: make(map[rpc.Method]rpc.UnaryHandler), changed: make(chan struct{}),
 	}, nil
 }
@@ -112,6 +114,9 @@ func (n *Node) Host() *p2p.Host { return n.host.Load() }
 
 // RPC is the node's end of all calls, for streams and protobuf helpers. Nil before Start is called.
 func (n *Node) RPC() *rpc.Node { return n.calls }
+
+// Bans is the list of peers that are refused for a while; an App may add to it.
+func (n *Node) Bans() *auth.Ban { return n.bans }
 
 // Members is who belongs to the subnet, as of the last block seen. Nil before Start is called.
 func (n *Node) Members() *stake.Snapshot {
@@ -150,11 +155,7 @@ func (n *Node) fluxMargin() time.Duration {
 	if n.beats != nil {
 		look = n.beats.look
 	}
-	p, err := n.chain.Params(context.Background())
-	if err != nil {
-		return 2 * look
-	}
-	return 2 * max(look, p.BlockTime)
+	return 2 * max(look, n.chain.pace())
 }
 
 func (n *Node) enter(p Phase, detail string) {

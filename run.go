@@ -52,7 +52,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 		}
 		defer func() { err = errors.Join(err, unlock()) }()
 	}
-	status, err := n.serveStatus()
+	status, err := n.serveStatus(ctx)
 	if err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (n *Node) serve(ctx, life context.Context, start func(string, func(context.
 	heart.Go(func() { n.beats.run(beating) })
 	defer heart.Wait()
 	defer stopBeats()
-	if err := n.openConsensus(&voting, rounds, start); err != nil {
+	if err := n.openConsensus(rounds, &voting, start); err != nil {
 		return err
 	}
 	n.beats.beat(life) // JOINING, before ONLINE: whoever looks sees where the node comes from
@@ -174,7 +174,7 @@ func (n *Node) serve(ctx, life context.Context, start func(string, func(context.
 }
 
 // openConsensus starts the engine, if there is something to sign with.
-func (n *Node) openConsensus(voting *sync.WaitGroup, rounds context.Context, start func(string, func(context.Context) error)) error {
+func (n *Node) openConsensus(rounds context.Context, voting *sync.WaitGroup, start func(string, func(context.Context) error)) error {
 	if n.writer == nil {
 		n.log.Info("no hotkey: this node does not take part in consensus")
 		return nil
@@ -264,8 +264,8 @@ func (n *Node) resolveSubnet(ctx context.Context) (chain.SubnetID, error) {
 	id := n.cfg.Subnet
 	_, err := n.chain.Chain.Subnet(ctx, chain.Hash{}, id)
 	if f, ok := n.chain.Chain.(friendly); ok && errors.Is(err, chain.ErrNotFound) && id < firstFriendly {
-		if real, ferr := f.SubnetByFriendlyID(ctx, chain.Hash{}, uint32(id)); ferr == nil {
-			return real, nil
+		if full, ferr := f.SubnetByFriendlyID(ctx, chain.Hash{}, uint32(id)); ferr == nil {
+			return full, nil
 		}
 	}
 	if errors.Is(err, chain.ErrNotFound) {
@@ -332,7 +332,7 @@ func (n *Node) awaitDuty(ctx context.Context) error {
 		n.enter(p, text)
 		if text != said {
 			said = text
-			n.log.Info(text)
+			n.log.Info("not yet", "phase", string(p), "why", text)
 		}
 	}
 	n.enter(PhaseRegistration, "")
@@ -347,7 +347,7 @@ func (n *Node) awaitDuty(ctx context.Context) error {
 		}
 		own, ok := n.find(nodes)
 		if !ok {
-			say(PhaseRegistration, "waiting: %s is not registered in subnet %d; keep this running, it joins by itself", n.who(), n.subnet)
+			say(PhaseRegistration, "%s is not registered in subnet %d; keep this running, it joins by itself", n.who(), n.subnet)
 			continue
 		}
 		n.own.Store(&own)
@@ -362,7 +362,7 @@ func (n *Node) awaitDuty(ctx context.Context) error {
 		}
 		if e := p.EpochAt(h.Number, s.Slot); own.StartEpoch > e {
 			blocks := uint32(p.FirstBlock(own.StartEpoch, s.Slot)) - uint32(h.Number)
-			say(PhaseStart, "waiting: node %d starts in epoch %d, now is epoch %d", own.ID, own.StartEpoch, e)
+			say(PhaseStart, "node %d starts in epoch %d, now is epoch %d", own.ID, own.StartEpoch, e)
 			n.log.Debug("start epoch", "blocks_left", blocks, "time_left", time.Duration(blocks)*p.BlockTime)
 			continue
 		}
@@ -397,13 +397,17 @@ func (n *Node) openNetwork(ctx context.Context) (func() error, error) {
 		return nil, err
 	}
 	namespace := fmt.Sprintf("/mesh/%x/%d", p.Genesis[:4], n.subnet)
-	bootstrap := n.bootstrapPeers()
+	bootstrap := n.bootstrapPeers(ctx)
 	allow := make([]peer.ID, 0, len(n.cfg.Bootstrap))
 	for _, b := range n.cfg.Bootstrap {
 		allow = append(allow, b.ID)
 	}
+	guards, err := n.interceptors(allow)
+	if err != nil {
+		return nil, fmt.Errorf("mesh: %w", err)
+	}
 	host, err := p2p.New(p2p.Config{
-		Key: n.cfg.Key, Listen: n.cfg.Listen, Announce: n.cfg.Announce, Gate: n.members, Allow: allow,
+		Key: n.cfg.Key, Listen: n.cfg.Listen, Announce: n.cfg.Announce, Gate: n.bans.Gate(n.members), Allow: allow,
 		Namespace: namespace, PythonCompat: n.cfg.Python, DisableRelay: n.cfg.DisableRelay, RelayService: n.cfg.RelayService,
 		HolePunching: n.cfg.HolePunching, AutoNAT: n.cfg.AutoNAT, NATPortMap: n.cfg.NATPortMap, StaticRelays: n.cfg.StaticRelays,
 		Limits: n.cfg.Limits, AddressBook: n.file("peers.json"), UserAgent: n.cfg.Version, Logger: n.log.With("part", "p2p"),
@@ -417,7 +421,7 @@ func (n *Node) openNetwork(ctx context.Context) (func() error, error) {
 	}
 	n.host.Store(host)
 	n.calls = rpc.NewNode(host, rpc.Config{
-		Namespace: namespace, Python: n.cfg.Python, Interceptors: n.interceptors(allow), Logger: n.log.With("part", "rpc"),
+		Namespace: namespace, Python: n.cfg.Python, Interceptors: guards, Logger: n.log.With("part", "rpc"),
 	})
 	d, err := dht.New(n.calls, dht.Config{
 		Validators: n.validators(), Phase: n.chain.phase, Bootstrap: bootstrap, Python: n.cfg.Python, Logger: n.log.With("part", "dht"),
@@ -458,8 +462,20 @@ func (n *Node) file(name string) string {
 
 // interceptors guard every call: the gate already keeps strangers away, and here it is asked again, because a connection may
 // outlive a membership.
-func (n *Node) interceptors(allow []peer.ID) []rpc.Interceptor {
-	return []rpc.Interceptor{auth.NewStake(allowing{n.members, allow})}
+func (n *Node) interceptors(allow []peer.ID) ([]rpc.Interceptor, error) {
+	limit, err := auth.NewRateLimit(auth.RateConfig{Peer: n.cfg.Rate, Ban: n.bans})
+	if err != nil {
+		return nil, err
+	}
+	out := []rpc.Interceptor{n.bans, auth.NewStake(allowing{n.members, allow}), limit}
+	if n.cfg.Python {
+		sign, err := auth.NewSignature(n.cfg.Key, auth.SignatureConfig{})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, sign)
+	}
+	return out, nil
 }
 
 // allowing admits some peers whatever the membership says.
@@ -495,12 +511,12 @@ func (n *Node) validators() record.Chain {
 }
 
 // bootstrapPeers are those that were given, or those that the chain knows: official bootnodes, then bootnodes of nodes, then nodes.
-func (n *Node) bootstrapPeers() []peer.AddrInfo {
+func (n *Node) bootstrapPeers(ctx context.Context) []peer.AddrInfo {
 	if n.cfg.NewSwarm || len(n.cfg.Bootstrap) > 0 {
 		return n.cfg.Bootstrap
 	}
 	head, _, _, _ := n.chain.newest()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
 	s, err := n.chain.Subnet(ctx, head.Hash, n.subnet)
 	if err != nil {

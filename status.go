@@ -116,13 +116,13 @@ type statusServer struct {
 }
 
 // serveStatus starts the server, or one that does nothing when no address is configured.
-func (n *Node) serveStatus() (*statusServer, error) {
+func (n *Node) serveStatus(ctx context.Context) (*statusServer, error) {
 	s := &statusServer{}
 	if n.cfg.Status == "" {
 		return s, nil
 	}
 	var lc net.ListenConfig
-	l, err := lc.Listen(context.Background(), "tcp", n.cfg.Status)
+	l, err := lc.Listen(ctx, "tcp", n.cfg.Status)
 	if err != nil {
 		return nil, &StartError{Kind: ErrAddressInUse, What: "cannot serve the status", Err: err, Next: "give another address with --status, or none to switch it off"}
 	}

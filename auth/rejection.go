@@ -57,7 +57,7 @@ func (r Reason) code() rpc.Code {
 }
 
 // Rejection is the cause of an error that an interceptor of this package returns.
-type Rejection struct {
+type Rejection struct { //nolint:errname // the noun of the package; RejectionError would stutter
 	Reason Reason
 	Detail string // for people here; never sent to the peer
 }

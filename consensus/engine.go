@@ -321,7 +321,7 @@ func (e *Engine) notice(n Notice) {
 	if n.Bad {
 		level = slog.LevelWarn
 	}
-	e.cfg.Logger.Log(context.Background(), level, n.Text, "epoch", uint32(n.Epoch), "code", string(n.Code))
+	e.cfg.Logger.Log(context.Background(), level, n.Text, "epoch", uint32(n.Epoch), "code", string(n.Code)) //nolint:sloglint // the machine words its notices
 	e.mu.Lock()
 	e.status.Epoch, e.status.Code, e.status.Text = n.Epoch, n.Code, n.Text
 	switch n.Code {
@@ -336,11 +336,11 @@ func (e *Engine) notice(n Notice) {
 }
 
 func (e *Engine) outcome(o Outcome) {
-	level, text := slog.LevelInfo, "epoch settled"
+	level := slog.LevelInfo
 	if o.Duty && !o.Attested && o.Elected != 0 {
-		level, text = slog.LevelWarn, "epoch ended without this node's vote"
+		level = slog.LevelWarn
 	}
-	e.cfg.Logger.Log(context.Background(), level, text, "epoch", uint32(o.Epoch), "elected", uint32(o.Elected),
+	e.cfg.Logger.Log(context.Background(), level, "epoch over", "voted", o.Attested, "epoch", uint32(o.Epoch), "elected", uint32(o.Elected),
 		"attests", o.Attests, "validators", o.Validators, "why", o.Why)
 	e.mu.Lock()
 	e.status.Settled = append(e.status.Settled, o)

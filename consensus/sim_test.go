@@ -19,6 +19,7 @@ var (
 // TestSimulation plays many epochs of one subnet with faulty chains, crashes and a minority of adversaries, and checks after each
 // what the package promises.
 func TestSimulation(t *testing.T) {
+	t.Parallel()
 	seeds := []uint64{1, 2, 3, 4}
 	if *simSeed != 0 {
 		seeds = []uint64{*simSeed}

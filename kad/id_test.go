@@ -235,6 +235,39 @@ func TestRegion(t *testing.T) {
 	}
 }
 
+func TestSecondLook(t *testing.T) {
+	w := &world{}
+	for i := range 2_000 {
+		w.contacts = append(w.contacts, testContact(i))
+	}
+	again := 0
+	rng := rand.New(rand.NewPCG(5, 5))
+	for range 500 {
+		key := kad.RandomID(rng)
+		if targets, _ := kad.SecondLook(key, w.nearest(key, 8), 2_000, 8, 4); len(targets) > 0 {
+			again++
+		}
+	}
+	if again > 25 {
+		t.Errorf("%d of 500 normal places are looked at again", again)
+	}
+	key := kad.RandomID(rng)
+	if targets, paths := kad.SecondLook(key, w.nearest(key, 8), 200, 8, 4); len(targets) != 6 || targets[0] != key || paths != 4 {
+		t.Errorf("crowded: %d targets, %d paths", len(targets), paths)
+	}
+	if targets, paths := kad.SecondLook(key, w.nearest(key, 8), 20_000, 8, 4); len(targets) != 1 || paths != 8 {
+		t.Errorf("thin: %d targets, %d paths", len(targets), paths)
+	}
+	for _, near := range [][]kad.Contact{nil, w.nearest(key, 1), w.nearest(key, 3)} {
+		if targets, _ := kad.SecondLook(key, near, 20_000, 8, 4); len(targets) != 0 {
+			t.Errorf("%d contacts of a tiny swarm are doubted", len(near))
+		}
+	}
+	if targets, _ := kad.SecondLook(key, w.nearest(key, 8), 0, 8, 4); len(targets) != 0 {
+		t.Error("judged without a size")
+	}
+}
+
 func TestSelectReplicas(t *testing.T) {
 	key := kad.ID{}
 	var list []kad.Contact

@@ -42,8 +42,8 @@ type LookupConfig struct {
 	Exclude func(peer.ID) bool
 	// NetworkSize is the estimated number of nodes, 0 when unknown. With it a path that
 	// converges on contacts too sparse to be the truth (colluders that name only each
-	// other) or too dense (invented ones) drops what their sources said and goes on with
-	// what it knows from others.
+	// other) or too dense (Sybils and inventions) puts them aside and goes on with what else
+	// it knows.
 	NetworkSize float64
 	// SoftTimeout, when set, is how long to wait for a contact before another one is asked
 	// as well; a later answer still counts. Unset: a question holds its slot until it is
@@ -420,7 +420,7 @@ func (l *Lookup) Reason(target ID) StopReason {
 func (l *Lookup) InFlight() int { return len(l.flights) }
 
 // Nearest appends up to k contacts that answered, of all paths, nearest to target first.
-// Those that only inventors of contacts vouch for come last.
+// Crowds too dense to be true (see NetworkSize) come last.
 func (l *Lookup) Nearest(dst []Contact, target ID, k int) []Contact {
 	if s := l.byTarget[target]; s != nil {
 		return s.collect(l, dst, k, func(n *cand) bool { return n.state == stateAnswered })

@@ -1,10 +1,10 @@
 package kad
 
 // What a path does about lists that cannot be true. A source is doubted when the contacts
-// that it alone named do not answer, or when it named half of a beam that is too sparse or
-// too dense for the size of the swarm. Contacts that only doubted sources name are asked
-// last; nothing is thrown away, because the judgement may be wrong: half of the swarm may
-// have died a moment ago.
+// that it alone named do not answer, or when it named half of a beam that is too sparse for
+// the size of the swarm. Contacts that only doubted sources name are asked last, and so are
+// those of a beam that is too dense; nothing is thrown away, because the judgement may be
+// wrong: half of the swarm may have died a moment ago.
 
 const (
 	lieAfter     = 3 // failed contacts of one source, and none alive, until it is doubted
@@ -21,10 +21,11 @@ func (c *cand) doubted() bool {
 	return c.liar || c.fails >= lieAfter && c.fails > lieAfter*c.oks
 }
 
-// suspect reports whether only doubted sources name a candidate.
+// suspect reports whether a candidate is asked only when nobody else is left: it is one of
+// an implausible crowd, or only doubted sources name it.
 func (s *search) suspect(n *cand) bool {
-	if n.seed || len(n.sources) == 0 {
-		return false
+	if n.crowd || n.seed || len(n.sources) == 0 {
+		return n.crowd
 	}
 	for _, src := range n.sources {
 		if !s.nodes[src].doubted() {
@@ -34,23 +35,9 @@ func (s *search) suspect(n *cand) bool {
 	return true
 }
 
-// invented reports whether only sources name a candidate whose lists are too near to the
-// target to be true.
-func (s *search) invented(n *cand) bool {
-	if n.seed || len(n.sources) == 0 {
-		return false
-	}
-	for _, src := range n.sources {
-		if !s.nodes[src].inventor {
-			return false
-		}
-	}
-	return true
-}
-
-// judge compares the beam of a path with the density of the swarm. When the beam is
-// implausible it drops the lists of the sources that named half of it or more, and reports
-// true.
+// judge compares the beam of a path with the density of the swarm, and reports whether it
+// put something aside: of a beam too sparse the lists of the sources that named half of it
+// or more, of one too dense its contacts themselves, because honest nodes name Sybils too.
 func (s *search) judge(l *Lookup, p *path) bool {
 	if l.cfg.NetworkSize <= 0 || p.restarts >= maxRestarts || p.judged == p.answers {
 		return false
@@ -75,13 +62,17 @@ func (s *search) judge(l *Lookup, p *path) bool {
 	if expected <= tooSparse && expected >= tooDense {
 		return false
 	}
+	if expected < tooDense {
+		s.disperse(l, p)
+		p.restarts++
+		return true
+	}
 	dropped := false
 	named := make(map[int32]int)
 	for _, i := range beam {
 		for _, src := range s.nodes[i].sources {
 			if named[src]++; 2*named[src] >= len(beam) && !s.nodes[src].liar {
 				s.nodes[src].liar = true
-				s.nodes[src].inventor = expected < tooDense
 				dropped = true
 			}
 		}
@@ -90,4 +81,25 @@ func (s *search) judge(l *Lookup, p *path) bool {
 		p.restarts++
 	}
 	return dropped
+}
+
+// disperse marks the crowd at the head of a path: all contacts up to the last one within
+// which the density is implausible.
+func (s *search) disperse(l *Lookup, p *path) {
+	var members []int32
+	last := 0
+	for _, i := range p.list {
+		n := &s.nodes[i]
+		if n.state == stateFailed || s.suspect(n) {
+			continue
+		}
+		members = append(members, i)
+		dist := s.target.Xor(l.contacts[n.contact].ID).Fraction()
+		if l.cfg.NetworkSize*dist < tooDense*float64(len(members)) {
+			last = len(members)
+		}
+	}
+	for _, i := range members[:last] {
+		s.nodes[i].crowd = true
+	}
 }

@@ -34,8 +34,9 @@ type cand struct {
 	oks     uint16
 	seed    bool
 	liar    bool // its list was judged implausible
-	// inventor is a liar whose contacts are too near to the target to be real.
-	inventor bool
+	// crowd is set for contacts that lie too near to each other and to the target to have
+	// got there by chance: Sybils or inventions.
+	crowd bool
 }
 
 // path is one of the disjoint paths of a search.
@@ -451,12 +452,12 @@ func (s *search) collect(l *Lookup, dst []Contact, k int, keep func(*cand) bool)
 		}
 	}
 	slices.SortFunc(list, func(a, b int32) int { return s.compare(l, a, b) })
-	for _, doubted := range [2]bool{false, true} {
+	for _, crowd := range [2]bool{false, true} {
 		for _, i := range list {
 			if k <= 0 {
 				return dst
 			}
-			if n := &s.nodes[i]; s.invented(n) == doubted {
+			if n := &s.nodes[i]; n.crowd == crowd {
 				dst = append(dst, l.contacts[n.contact].Contact)
 				k--
 			}

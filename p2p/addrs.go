@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -77,6 +78,7 @@ func portOf(a multiaddr.Multiaddr) (port int, ok bool) {
 // probePort reports an AddrInUseError if somebody listens on a. The library itself would share the port
 // with another libp2p process, and each would get half of the connections.
 func probePort(a multiaddr.Multiaddr) error {
+	ctx, listen := context.Background(), net.ListenConfig{} // binding does not block
 	if port, ok := portOf(a); !ok || port == 0 {
 		return nil
 	}
@@ -87,9 +89,9 @@ func probePort(a multiaddr.Multiaddr) error {
 	var closer interface{ Close() error }
 	switch network {
 	case "tcp", "tcp4", "tcp6":
-		closer, err = net.Listen(network, address)
+		closer, err = listen.Listen(ctx, network, address)
 	case "udp", "udp4", "udp6":
-		closer, err = net.ListenPacket(network, address)
+		closer, err = listen.ListenPacket(ctx, network, address)
 	default:
 		return nil
 	}

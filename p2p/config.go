@@ -150,13 +150,13 @@ func (l Limits) validate() error {
 	d := l.withDefaults()
 	switch {
 	case d.ConnsLow < 0 || d.ConnsHigh < d.ConnsLow:
-		return fmt.Errorf("Limits: ConnsHigh (%d) is below ConnsLow (%d)", d.ConnsHigh, d.ConnsLow)
+		return fmt.Errorf("limits: ConnsHigh (%d) is below ConnsLow (%d)", d.ConnsHigh, d.ConnsLow)
 	case d.Conns < d.ConnsHigh:
-		return fmt.Errorf("Limits: Conns (%d) is below ConnsHigh (%d): new connections would be refused before old ones are trimmed",
+		return fmt.Errorf("limits: Conns (%d) is below ConnsHigh (%d): new connections would be refused before old ones are trimmed",
 			d.Conns, d.ConnsHigh)
 	case min(d.ConnsPerPeer, d.ConnsPerIP, d.Streams, d.StreamsPerPeer, d.BookPeers, d.Refusals) < 0,
 		min(d.Memory, d.MemoryPerPeer) < 0:
-		return errors.New("Limits: negative value")
+		return errors.New("limits: negative value")
 	}
 	return nil
 }
@@ -171,7 +171,7 @@ func (c *Config) Validate() error {
 
 func (c *Config) validate() error {
 	if c.Key == nil {
-		return errors.New("Key is missing")
+		return errors.New("no key given (field Key)")
 	}
 	if _, err := identity.PeerID(c.Key); err != nil {
 		return err
@@ -181,7 +181,7 @@ func (c *Config) validate() error {
 	}
 	for _, a := range c.Announce {
 		if port, ok := portOf(a); ok && port == 0 {
-			return fmt.Errorf("Announce: %s: please give an explicit port", a)
+			return fmt.Errorf("address to announce %s: please give an explicit port", a)
 		}
 	}
 	return c.Limits.validate()

@@ -11,8 +11,6 @@ import (
 
 // libraryLogs is where go-libp2p's messages go. The library has one handler per process, fixed at its first
 // message, so this has to be a variable of the package.
-//
-//nolint:gochecknoglobals // go-libp2p's log handler is global
 var libraryLogs struct {
 	once    sync.Once
 	handler atomic.Pointer[slog.Handler]

@@ -41,7 +41,7 @@ func open(t *testing.T, from *p2p.Host, to *rpc.Node, id protocol.ID) network.St
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = s.Reset() }) //nolint:errcheck // clean-up
+	t.Cleanup(func() { _ = s.Reset() })
 	return s
 }
 
@@ -350,7 +350,7 @@ func TestClose(t *testing.T) {
 			_, err := client.Call(ctx, server.ID(), "Test.wait", nil)
 			done <- err
 		}()
-		s := openStream(t, ctx, client, server, "Test.stream")
+		s := openStream(ctx, t, client, server, "Test.stream")
 		if err := s.Send(nil); err != nil {
 			t.Fatal(err)
 		}

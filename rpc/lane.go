@@ -35,14 +35,12 @@ func newLane(s network.Stream) *lane {
 }
 
 // abort ends the stream at once; the server cancels the handler.
-func (l *lane) abort() { _ = l.s.Reset() } //nolint:errcheck // the stream is given up either way
+func (l *lane) abort() { _ = l.s.Reset() }
 
 // close ends an idle stream.
-func (l *lane) close() { _ = l.s.Close() } //nolint:errcheck // the stream is given up either way
+func (l *lane) close() { _ = l.s.Close() }
 
 // frames holds buffers for outgoing frames.
-//
-//nolint:gochecknoglobals // a pool is a cache, not state
 var frames = sync.Pool{New: func() any { b := make([]byte, 0, 4<<10); return &b }}
 
 const maxPooled = 64 << 10 // larger messages are written in two parts instead of being copied

@@ -113,7 +113,6 @@ type handler struct {
 	unary     UnaryHandler // through the server interceptors
 	stream    StreamHandler
 	opts      handlerOptions
-	protected bool // stream handlers: every interceptor guards streams
 }
 
 // HandlerOption changes how one method is served.

@@ -159,13 +159,13 @@ func (v *pyServer) serve(h *handler) error {
 	if err := v.s.SetReadDeadline(time.Time{}); err != nil {
 		return err
 	}
-	out, fail := []byte(nil), tooBusy
+	out, fail := []byte(nil), errBusy
 	var watched <-chan struct{}
 	if v.n.admit(v.p) {
 		out, fail, watched = v.run(h, data)
 	}
 	if fail == nil && len(out)+pyOverhead > v.n.cfg.MaxMessage {
-		out, fail = nil, tooBigAnswer
+		out, fail = nil, errBigAnswer
 	}
 	if fail != nil {
 		out = []byte(pyErrorText(fail))
@@ -197,7 +197,7 @@ func (v *pyServer) run(h *handler, data []byte) (out []byte, fail *Error, watche
 	watch := time.AfterFunc(watchDelay, func() {
 		defer close(over)
 		var b [1]byte
-		_, _ = v.s.Read(b[:]) //nolint:errcheck // any outcome means the same
+		_, _ = v.s.Read(b[:])
 		c.cancel(context.Canceled)
 	})
 	out, fail = v.n.run(c, h, v.s.Conn())

@@ -41,7 +41,7 @@ type Stats struct {
 	Served    uint64 // calls whose handler ran
 	Failed    uint64 // of them, those that returned an error
 	Refused   uint64 // calls refused because a bound was reached
-	Panics    uint64 // handlers that panicked
+	Panics    uint64 // handlers that errPanicked
 	Malformed uint64 // streams ended because of malformed or oversized frames
 	InFlight  int64  // calls being served now
 	Outgoing  int64  // calls being made now
@@ -175,7 +175,7 @@ func (l *serverLane) serveAll() error {
 		switch {
 		case errors.Is(err, errTooBusy):
 			l.n.stats.refused.Add(1)
-			fail = tooBusy
+			fail = errBusy
 		case err != nil:
 			return err
 		default:
@@ -202,10 +202,10 @@ func (l *serverLane) serveOne(body []byte) (out []byte, fail *Error, watched boo
 	}
 	h := (*l.n.handlers.Load())[Method(head.method)]
 	if h == nil || h.unary == nil {
-		return nil, unknownMethod, false, nil
+		return nil, errUnknownMethod, false, nil
 	}
 	if !l.n.admit(l.p) {
-		return nil, tooBusy, false, nil
+		return nil, errBusy, false, nil
 	}
 	c := l.n.newCall(h.method, l.p.id, data, head.timeout)
 	c.req.Native = true
@@ -283,31 +283,29 @@ func (n *Node) newCall(m Method, from peer.ID, data []byte, timeout time.Duratio
 }
 
 // Fixed answers. They are never changed.
-//
-//nolint:gochecknoglobals // constants
 var (
-	tooBusy       = &Error{Code: ResourceExhausted, Msg: "too many calls under way"}
-	unknownMethod = &Error{Code: Unimplemented, Msg: "unknown method"}
-	tooBigRequest = &Error{Code: InvalidArgument, Msg: "request exceeds the size limit"}
-	tooBigAnswer  = &Error{Code: ResourceExhausted, Msg: "answer exceeds the size limit"}
-	notRelayed    = &Error{Code: Unavailable, Msg: "not served over relays"}
-	panicked      = &Error{Code: Internal, Msg: "internal error"}
+	errBusy       = &Error{Code: ResourceExhausted, Msg: "too many calls under way"}
+	errUnknownMethod = &Error{Code: Unimplemented, Msg: "unknown method"}
+	errBigRequest = &Error{Code: InvalidArgument, Msg: "request exceeds the size limit"}
+	errBigAnswer  = &Error{Code: ResourceExhausted, Msg: "answer exceeds the size limit"}
+	errRelayed    = &Error{Code: Unavailable, Msg: "not served over relays"}
+	errPanicked      = &Error{Code: Internal, Msg: "internal error"}
 )
 
 // run calls a unary handler and turns what goes wrong into an *Error that may be told to the peer. conn is
 // nil for calls to oneself.
 func (n *Node) run(c *call, h *handler, conn network.Conn) (out []byte, fail *Error) {
 	if h.opts.maxRequest > 0 && len(c.req.Data) > h.opts.maxRequest {
-		return nil, tooBigRequest
+		return nil, errBigRequest
 	}
 	if h.opts.direct && conn != nil && conn.Stat().Limited {
-		return nil, notRelayed
+		return nil, errRelayed
 	}
 	n.stats.served.Add(1)
 	defer func() {
 		if v := recover(); v != nil {
 			n.panicked(h.method, v)
-			out, fail = nil, panicked
+			out, fail = nil, errPanicked
 		}
 		if fail != nil {
 			n.stats.failed.Add(1)
@@ -318,7 +316,7 @@ func (n *Node) run(c *call, h *handler, conn network.Conn) (out []byte, fail *Er
 		return nil, n.tellable(err, h.method)
 	}
 	if len(out) > n.cfg.MaxMessage {
-		return nil, tooBigAnswer
+		return nil, errBigAnswer
 	}
 	return out, nil
 }
@@ -342,7 +340,7 @@ func (n *Node) tellable(err error, m Method) *Error {
 		return &Error{Code: Canceled, Msg: "given up by the caller"}
 	}
 	n.log.Debug("rpc: handler failed", "method", m, "err", err)
-	return panicked
+	return errPanicked
 }
 
 // writeAnswer writes a response frame.
@@ -373,11 +371,11 @@ func clip(text string) string {
 func (n *Node) callSelf(ctx context.Context, m Method, data []byte) ([]byte, error) {
 	h := (*n.handlers.Load())[m]
 	if h == nil || h.unary == nil {
-		return nil, unknownMethod
+		return nil, errUnknownMethod
 	}
 	p := n.peer(n.h.ID())
 	if !n.admit(p) {
-		return nil, tooBusy
+		return nil, errBusy
 	}
 	defer n.done(p)
 	timeout := n.cfg.Deadline

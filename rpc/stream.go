@@ -54,7 +54,7 @@ type ClientStream struct {
 	p    *peerState
 	to   peer.ID
 	m    Method
-	ctx  context.Context //nolint:containedctx // the call's own, as in net/http.Request
+	ctx  context.Context // the call's own, as in net/http.Request
 	form itemForm
 	in   itemReader
 	stop func() bool
@@ -94,7 +94,7 @@ func (n *Node) openStream(ctx context.Context, to peer.ID, m Method) (*ClientStr
 		return nil, err
 	}
 	c.in = itemReader{r: bufio.NewReaderSize(c.s, itemBuffer), form: c.form, limit: n.cfg.MaxMessage}
-	c.stop = context.AfterFunc(ctx, func() { _ = c.s.Reset() }) //nolint:errcheck // given up either way
+	c.stop = context.AfterFunc(ctx, func() { _ = c.s.Reset() })
 	return c, nil
 }
 
@@ -221,7 +221,7 @@ func (c *ClientStream) Close() error {
 	c.once.Do(func() {
 		c.stop()
 		if !c.ended.Load() || !errors.Is(c.result, io.EOF) || c.s.Close() != nil {
-			_ = c.s.Reset() //nolint:errcheck // given up either way
+			_ = c.s.Reset()
 		}
 		c.n.release(c.p)
 	})

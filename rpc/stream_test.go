@@ -12,7 +12,7 @@ import (
 	"github.com/hypertensor-blockchain/mesh/rpc"
 )
 
-func openStream(t testing.TB, ctx context.Context, client, server *rpc.Node, m rpc.Method) *rpc.ClientStream {
+func openStream(ctx context.Context, t testing.TB, client, server *rpc.Node, m rpc.Method) *rpc.ClientStream {
 	t.Helper()
 	s, err := client.Stream(ctx, server.ID(), m)
 	if err != nil {
@@ -73,21 +73,21 @@ func TestStreamKinds(t *testing.T) {
 	eachForm(t, func(t *testing.T, f form) {
 		ctx := testContext(t)
 		client, server := f.pair(t, nil)
-		testStreamKinds(t, ctx, client, server)
+		testStreamKinds(ctx, t, client, server)
 	})
 	t.Run("self", func(t *testing.T) {
 		n := newNode(t, tcpAddr, rpc.Config{})
-		testStreamKinds(t, testContext(t), n, n)
+		testStreamKinds(testContext(t), t, n, n)
 	})
 }
 
-func testStreamKinds(t *testing.T, ctx context.Context, client, server *rpc.Node) {
+func testStreamKinds(ctx context.Context, t *testing.T, client, server *rpc.Node) {
 	t.Helper()
 	server.HandleStream("Test.sum", sumHandler)
 	server.HandleStream("Test.count", countHandler)
 	server.HandleStream("Test.echo", echoStream)
 
-	up := openStream(t, ctx, client, server, "Test.sum")
+	up := openStream(ctx, t, client, server, "Test.sum")
 	for range 50 {
 		if err := up.Send(make([]byte, 10_000)); err != nil {
 			t.Fatal(err)
@@ -105,7 +105,7 @@ func testStreamKinds(t *testing.T, ctx context.Context, client, server *rpc.Node
 		}
 	}
 
-	down := openStream(t, ctx, client, server, "Test.count")
+	down := openStream(ctx, t, client, server, "Test.count")
 	if err := down.Send([]byte{100}); err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func testStreamKinds(t *testing.T, ctx context.Context, client, server *rpc.Node
 		t.Errorf("after the last: %v", err)
 	}
 
-	both := openStream(t, ctx, client, server, "Test.echo")
+	both := openStream(ctx, t, client, server, "Test.echo")
 	for i := range 20 {
 		want := bytes.Repeat([]byte{byte(i)}, i*i*100)
 		if err := both.Send(want); err != nil {
@@ -155,18 +155,18 @@ func TestStreamErrors(t *testing.T) {
 		})
 		server.HandleStream("Test.sum", sumHandler, rpc.WithMaxRequest(100))
 
-		s := openStream(t, ctx, client, server, "Test.denied")
+		s := openStream(ctx, t, client, server, "Test.denied")
 		if _, err := s.Recv(); rpc.CodeOf(err) != rpc.PermissionDenied || !rpc.IsRemote(err) {
 			t.Errorf("denied: %v", err)
 		}
-		s = openStream(t, ctx, client, server, "Test.half")
+		s = openStream(ctx, t, client, server, "Test.half")
 		if item, err := s.Recv(); err != nil || string(item) != "one" {
 			t.Errorf("first item: %q, %v", item, err)
 		}
 		if _, err := s.Recv(); rpc.CodeOf(err) != rpc.Internal || !rpc.IsRemote(err) {
 			t.Errorf("panic: %v", err)
 		}
-		s = openStream(t, ctx, client, server, "Test.sum")
+		s = openStream(ctx, t, client, server, "Test.sum")
 		if err := s.Send(make([]byte, 101)); err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +202,7 @@ func TestStreamCancel(t *testing.T) {
 		})
 		for name, endInput := range map[string]bool{"input open": false, "input ended": true} {
 			ctx, cancel := context.WithCancel(testContext(t))
-			s := openStream(t, ctx, client, server, "Test.wait")
+			s := openStream(ctx, t, client, server, "Test.wait")
 			if err := s.Send([]byte("x")); err != nil {
 				t.Fatal(err)
 			}
@@ -220,7 +220,7 @@ func TestStreamCancel(t *testing.T) {
 				t.Errorf("%s: handler: %v", name, err)
 			}
 
-			s = openStream(t, testContext(t), client, server, "Test.wait")
+			s = openStream(testContext(t), t, client, server, "Test.wait")
 			if err := s.Send([]byte("x")); err != nil {
 				t.Fatal(err)
 			}
@@ -242,7 +242,7 @@ func TestStreamDeadline(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		s := openStream(t, shortContext(t), client, server, "Test.wait")
+		s := openStream(shortContext(t), t, client, server, "Test.wait")
 		if _, err := s.Recv(); rpc.CodeOf(err) != rpc.DeadlineExceeded {
 			t.Errorf("%v", err)
 		}
@@ -256,7 +256,7 @@ func TestStreamServerEndsEarly(t *testing.T) {
 	server.HandleStream("Test.enough", func(context.Context, *rpc.Request, *rpc.ServerStream) error {
 		return rpc.Errorf(rpc.ResourceExhausted, "enough")
 	})
-	s := openStream(t, testContext(t), client, server, "Test.enough")
+	s := openStream(testContext(t), t, client, server, "Test.enough")
 	for range 40 {
 		if err := s.Send(make([]byte, 1<<20)); err != nil {
 			t.Fatal(err)
@@ -276,7 +276,7 @@ func TestStreamBackPressure(t *testing.T) {
 		return nil
 	})
 	defer close(hold)
-	s := openStream(t, testContext(t), client, server, "Test.hold")
+	s := openStream(testContext(t), t, client, server, "Test.hold")
 	sent := 0
 	for ; sent < 200; sent++ {
 		if err := s.Send(make([]byte, 1<<20)); err != nil {

@@ -62,7 +62,7 @@ func (n *Node) serveNativeStream(s network.Stream) {
 	n.serveItems(s, in, s.Conn().RemotePeer(), h, head.timeout, nativeItems{}, s.Conn())
 }
 
-func unknownStream(context.Context, *Request, *ServerStream) error { return unknownMethod }
+func unknownStream(context.Context, *Request, *ServerStream) error { return errUnknownMethod }
 
 // readStreamHead reads the frame that opens a native stream: a request without data.
 func readStreamHead(in *bufio.Reader) (requestHead, error) {
@@ -100,11 +100,11 @@ func (n *Node) serveItems(
 	}
 	p := n.peer(from)
 	if !n.enter(st) {
-		_ = s.Reset() //nolint:errcheck // given up either way
+		_ = s.Reset()
 		return
 	}
 	defer n.leave(st)
-	fail := tooBusy
+	fail := errBusy
 	if n.admit(p) {
 		fail = st.serve(h, in, conn)
 		n.done(p)
@@ -122,7 +122,7 @@ func (n *Node) serveItems(
 		err = s.Close()
 	}
 	if err != nil {
-		_ = s.Reset() //nolint:errcheck // given up either way
+		_ = s.Reset()
 	}
 	st.discard() // the reader ends with the stream
 }
@@ -152,7 +152,7 @@ func (st *ServerStream) discard() {
 func (st *ServerStream) serve(h *handler, in *bufio.Reader, conn network.Conn) *Error {
 	if h.opts.direct && conn != nil && conn.Stat().Limited {
 		close(st.items)
-		return notRelayed
+		return errRelayed
 	}
 	go st.read(in)
 	fail := st.n.runStream(st, h)
@@ -165,7 +165,7 @@ func (n *Node) runStream(st *ServerStream, h *handler) (fail *Error) {
 	defer func() {
 		if v := recover(); v != nil {
 			n.panicked(h.method, v)
-			fail = panicked
+			fail = errPanicked
 		}
 		if fail != nil {
 			n.stats.failed.Add(1)
@@ -179,7 +179,7 @@ func (n *Node) runStream(st *ServerStream, h *handler) (fail *Error) {
 
 // stop implements serverStream.
 func (st *ServerStream) stop() {
-	_ = st.s.Reset() //nolint:errcheck // given up either way
+	_ = st.s.Reset()
 	st.c.cancel(context.Canceled)
 }
 
@@ -210,7 +210,7 @@ func (st *ServerStream) read(in *bufio.Reader) {
 		it := streamItem{data: data}
 		switch {
 		case errors.Is(err, errTooBusy):
-			it.err = tooBusy
+			it.err = errBusy
 		case errors.Is(err, errTooBig), errors.Is(err, errFrame):
 			st.n.stats.malformed.Add(1)
 			it.err = &Error{Code: InvalidArgument, Msg: "malformed item or size limit exceeded", cause: err}
@@ -230,7 +230,7 @@ func (st *ServerStream) read(in *bufio.Reader) {
 		}
 	}
 	// Nothing more is due. The end of the stream, or a byte, while the handler runs is a cancellation.
-	_, _ = in.ReadByte() //nolint:errcheck // any outcome means the same
+	_, _ = in.ReadByte()
 	st.c.cancel(context.Canceled)
 }
 
@@ -270,7 +270,7 @@ func (st *ServerStream) Send(item []byte) error {
 		return err
 	}
 	if len(item) > st.n.cfg.MaxMessage {
-		return tooBigAnswer
+		return errBigAnswer
 	}
 	if err := writeItem(st.s, st.n.cfg.StreamStall, st.form.appendHead(nil, markItem, len(item)), item); err != nil {
 		st.c.cancel(context.Canceled)
@@ -305,7 +305,7 @@ func (st *ServerStream) Recv() ([]byte, error) {
 func (n *Node) streamToSelf(c *ClientStream) error {
 	h := (*n.handlers.Load())[c.m]
 	if h == nil || h.stream == nil {
-		return unknownMethod
+		return errUnknownMethod
 	}
 	timeout := time.Duration(0)
 	if deadline, has := c.ctx.Deadline(); has {

@@ -26,7 +26,7 @@ type Config struct {
 	//
 	// Silent nodes never answer. Forging ones name invented contacts that are nearer to the
 	// target than any real one and that nobody answers for. Colluding ones name the
-	// colluders nearest to the target, and no others. Flooding ones send lists of thousands
+	// colluders nearest to the target, and no others. Flooding ones send lists of hundreds
 	// of invented contacts, each twice.
 	Silent, Forging, Colluding, Flooding float64
 	// ForgedAnswer lets the invented contacts answer too, with more of their kind: an

@@ -215,20 +215,16 @@ func (x *experiment) send(ask kad.Ask, now time.Time) landing {
 func (x *experiment) store(key kad.ID) map[peer.ID]bool {
 	from := x.honestNode(x.rng)
 	policy := kad.ReplicaPolicy{Replicas: x.cfg.Replicas}
-	targets, want := []kad.ID{key}, x.cfg.Replicas
+	nearest := x.nearest(from, []kad.ID{key}, x.cfg.Replicas, x.cfg.Paths)
 	if !x.cfg.NoRegion {
 		policy.Region = kad.RegionOf(key, x.size, x.cfg.Replicas)
-	}
-	l, _ := x.lookup(from, targets, want, x.cfg.Paths, nil)
-	if crowd := kad.Crowding(key, l.Nearest(nil, key, want), x.size); crowd >= crowded && !x.cfg.NoRegion {
-		x.report.StoreRPCs += float64(l.Stats(key).Asked)
-		targets = policy.Region.Targets(regionTargets)
-		l, _ = x.lookup(from, targets, x.cfg.BucketSize, x.cfg.Paths, nil)
-	}
-	var nearest []kad.Contact
-	for _, t := range targets {
-		nearest = l.Nearest(nearest, t, x.cfg.BucketSize)
-		x.report.StoreRPCs += float64(l.Stats(t).Asked)
+		if targets, paths := kad.SecondLook(key, nearest, x.size, x.cfg.Replicas, x.cfg.Paths); len(targets) > 0 {
+			want := x.cfg.Replicas
+			if len(targets) > 1 {
+				want = x.cfg.BucketSize // all of each subtree
+			}
+			nearest = append(nearest, x.nearest(from, targets, want, paths)...)
+		}
 	}
 	slices.SortFunc(nearest, func(a, b kad.Contact) int { return kad.CompareDistance(key, a.ID, b.ID) })
 	nearest = slices.CompactFunc(nearest, func(a, b kad.Contact) bool { return a.ID == b.ID })
@@ -244,12 +240,19 @@ func (x *experiment) store(key kad.ID) map[peer.ID]bool {
 	return holders
 }
 
+// nearest returns the contacts that answered, nearest first for each target.
+func (x *experiment) nearest(from int32, targets []kad.ID, want, paths int) []kad.Contact {
+	l, _ := x.lookup(from, targets, want, paths, nil)
+	var list []kad.Contact
+	for _, t := range targets {
+		list = l.Nearest(list, t, x.cfg.BucketSize)
+		x.report.StoreRPCs += float64(l.Stats(t).Asked)
+	}
+	return list
+}
+
 // regionTargets is the number of subtrees that a region is searched in.
 const regionTargets = 6
-
-// crowded is the density around a key, in multiples of the normal one, from which its whole
-// region is searched: 8 random points are that dense once in 1,000.
-const crowded = 3
 
 // get searches for a value.
 func (x *experiment) get(key kad.ID, holders map[peer.ID]bool) {

@@ -24,7 +24,7 @@ const (
 )
 
 // floodLength is the number of contacts that a flooding node sends, each twice.
-const floodLength = 2_000
+const floodLength = 300
 
 // start is the beginning of virtual time.
 var start = time.Unix(1_700_000_000, 0).UTC()

@@ -33,7 +33,7 @@ type Config struct {
 	// File keeps the membership across restarts, so that a node that starts while the chain is down knows its peers. Empty: none.
 	File string
 	// OnChange is called after the membership changed, from the goroutine of Run; it must not block. Optional.
-	OnChange func(old, new *Snapshot)
+	OnChange func(before, now *Snapshot)
 	// Logger gets changes and outages; nil discards them.
 	Logger *slog.Logger
 }

@@ -190,7 +190,7 @@ func TestChainSilent(t *testing.T) {
 func TestRemovedNodeIsRefusedAtOnce(t *testing.T) {
 	c := newTwin(node(1, 3), node(2, 3), node(3, 3))
 	var changes []int
-	s := newSet(t, Config{OnChange: func(old, new *Snapshot) { changes = append(changes, old.Len(), new.Len()) }}, c)
+	s := newSet(t, Config{OnChange: func(before, now *Snapshot) { changes = append(changes, before.Len(), now.Len()) }}, c)
 	refresh(t, s, 23)
 	c.nodes = c.nodes[:2]
 	refresh(t, s, 24)
@@ -206,9 +206,11 @@ func TestRemovedNodeIsRefusedAtOnce(t *testing.T) {
 // TestLyingChain: an endpoint that shows an empty subnet, or none, or only strangers, is not believed at once.
 func TestLyingChain(t *testing.T) {
 	for name, lie := range map[string]func(*chainTwin){
-		"empty":     func(c *chainTwin) { c.nodes, c.sub.Bootnodes = nil, nil },
-		"gone":      func(c *chainTwin) { c.sub.ID = 8 },
-		"strangers": func(c *chainTwin) { c.nodes, c.sub.Bootnodes = []chain.Node{node(11, 3), node(12, 3), node(13, 3)}, nil },
+		"empty": func(c *chainTwin) { c.nodes, c.sub.Bootnodes = nil, nil },
+		"gone":  func(c *chainTwin) { c.sub.ID = 8 },
+		"strangers": func(c *chainTwin) {
+			c.nodes, c.sub.Bootnodes = []chain.Node{node(11, 3), node(12, 3), node(13, 3)}, nil
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newTwin(node(1, 3), node(2, 3), node(3, 3))

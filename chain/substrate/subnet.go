@@ -262,7 +262,9 @@ func (c *Client) complete(ctx context.Context, rt *runtime, at chain.Hash, nodes
 	for i := range nodes {
 		nodes[i].Stake = u128Of(values[perNode*i])
 		copy(nodes[i].Coldkey[:], values[perNode*i+1])
-		nodes[i].Reputation = u128Of(values[perNode*i+2])
+		if nodes[i].Reputation = chain.OneTensor(); values[perNode*i+2] != nil { // G3 writes it down when it first changes
+			nodes[i].Reputation = u128Of(values[perNode*i+2])
+		}
 	}
 	return nil
 }

@@ -102,12 +102,12 @@ func (f chainDevFlags) genesis() (devchain.Genesis, error) {
 	return g, nil
 }
 
-func (e *env) runChainDev(ctx context.Context, f chainDevFlags) error {
+func (e *env) runChainDev(ctx context.Context, f chainDevFlags) (err error) {
 	log, closeLog, err := e.log.logger(e.stderr)
 	if err != nil {
 		return err
 	}
-	defer closeLog()
+	defer func() { err = errors.Join(err, closeLog()) }()
 	g, err := f.genesis()
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func (e *env) runChainDev(ctx context.Context, f chainDevFlags) error {
 		if err := writeFile(path, []byte(addr.String())); err != nil {
 			return errors.Join(err, c.Close())
 		}
-		defer os.Remove(path)
+		defer func() { err = errors.Join(err, os.Remove(path)) }()
 	}
 	ctx, stop := endWithStdin(ctx, e, f.withParent)
 	defer stop()

@@ -62,12 +62,12 @@ func (e *env) runNode(ctx context.Context, f *nodeFlags, bootnode bool) error {
 }
 
 // runWith is runNode with something that runs beside the node until it stops.
-func (e *env) runWith(ctx context.Context, f *nodeFlags, bootnode bool, beside func(context.Context, *mesh.Node)) error {
+func (e *env) runWith(ctx context.Context, f *nodeFlags, bootnode bool, beside func(context.Context, *mesh.Node)) (err error) {
 	log, closeLog, err := e.log.logger(e.stderr)
 	if err != nil {
 		return err
 	}
-	defer closeLog()
+	defer func() { err = errors.Join(err, closeLog()) }()
 	ctx, stop := endWithStdin(ctx, e, f.withParent)
 	defer stop()
 	cfg, err := f.config(log, e.program.Name+"/"+e.version())

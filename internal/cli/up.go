@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +34,6 @@ type upFlags struct {
 	epochLength   uint32
 	dataDir       string
 	json          bool
-	logLevel      string
 }
 
 func (e *env) upCmd() *cobra.Command {
@@ -171,10 +171,10 @@ func (u *up) run(ctx context.Context) error {
 
 // ended turns an error that comes of Ctrl-C into a clean end.
 func ended(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (u *up) startChain(ctx context.Context) error {
@@ -186,7 +186,7 @@ func (u *up) startChain(ctx context.Context) error {
 	var err error
 	u.chain, err = startChild("chain", p.path("chain.log"), "chain", "dev", "--data-dir", p.chainDir(),
 		"--listen", fmt.Sprintf("127.0.0.1:%d", p.ChainPort), "--block-time", u.flags.blockTime.String(),
-		"--epoch-length", fmt.Sprint(u.flags.epochLength))
+		"--epoch-length", strconv.FormatUint(uint64(u.flags.epochLength), 10))
 	if err != nil {
 		return err
 	}
@@ -274,7 +274,7 @@ func (u *up) onHead(ctx context.Context, r *rounds, h chain.Head) (done bool, er
 		return false, err
 	}
 	if err != nil {
-		return false, nil //nolint:nilerr // the chain is silent or behind; the next head tells
+		return false, nil // the chain is silent or behind; the next head tells
 	}
 	if s := now.Submission; u.first == 0 && s != nil && len(s.Attests) > 1 {
 		u.first = time.Since(u.began)

@@ -136,29 +136,21 @@ func (l *lines) say(format string, args ...any) {
 func (*lines) show(frame) {}
 func (*lines) close()     {}
 
-// table redraws the state in place, with the last events below it.
+// table redraws the state in place; events scroll away above it.
 type table struct {
-	out    *os.File
-	mu     sync.Mutex // guards the fields below
-	drawn  int        // lines on the screen
-	events []string
-	done   bool
+	out   *os.File
+	mu    sync.Mutex // guards the fields below
+	drawn int        // lines of the table on the screen
+	rows  []string
+	done  bool
 }
-
-const tableEvents = 8
 
 func (t *table) say(format string, args ...any) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	text := time.Now().Format("15:04:05 ") + fmt.Sprintf(format, args...)
-	if t.drawn == 0 || t.done {
-		fmt.Fprintln(t.out, text)
-		return
-	}
-	t.events = append(t.events, strings.Split(text, "\n")...)
-	if n := len(t.events); n > tableEvents {
-		t.events = t.events[n-tableEvents:]
-	}
+	t.erase()
+	fmt.Fprintf(t.out, "%s %s\n", time.Now().Format("15:04:05"), fmt.Sprintf(format, args...))
+	t.draw()
 }
 
 func (t *table) close() {
@@ -171,31 +163,44 @@ func (t *table) close() {
 func (t *table) show(f frame) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	width, _, err := term.GetSize(int(t.out.Fd()))
-	if err != nil || width < 20 {
-		width = 100
+	t.erase()
+	t.rows = f.render()
+	t.draw()
+}
+
+// erase takes the table off the screen; t.mu is held.
+func (t *table) erase() {
+	if t.drawn > 0 && !t.done {
+		fmt.Fprintf(t.out, "\x1b[%dA\x1b[J", t.drawn)
+	}
+	t.drawn = 0
+}
+
+// draw puts the table on the screen, cut to its size; t.mu is held.
+func (t *table) draw() {
+	if t.done || len(t.rows) == 0 {
+		return
+	}
+	width, height, err := term.GetSize(int(t.out.Fd()))
+	if err != nil || width < 20 || height < 5 {
+		width, height = 100, 40
+	}
+	rows := t.rows
+	if more := len(rows) - (height - 1); more > 0 {
+		rows = append(append([]string(nil), rows[:height-2]...), fmt.Sprintf("... and %d more lines", more+1))
 	}
 	var b strings.Builder
-	if t.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA", t.drawn)
-	}
-	rows := f.render()
-	rows = append(rows, "")
-	rows = append(rows, t.events...)
 	for _, r := range rows {
-		b.WriteString("\x1b[2K" + clipLine(r, width) + "\n")
+		b.WriteString(clipLine(r, width) + "\n")
 	}
-	for i := len(rows); i < t.drawn; i++ { // fewer lines than before
-		b.WriteString("\x1b[2K\n")
-	}
-	t.drawn = max(t.drawn, len(rows))
+	t.drawn = len(rows)
 	_, _ = io.WriteString(t.out, b.String()) // a closed terminal ends the process by SIGHUP
 }
 
-// clipLine cuts a line to the terminal's width; commands to be copied stay whole.
+// clipLine cuts a line to the terminal's width.
 func clipLine(s string, width int) string {
 	r := []rune(s)
-	if len(r) <= width || strings.HasPrefix(s, "  /") {
+	if len(r) <= width {
 		return s
 	}
 	return string(r[:width-1]) + "…"

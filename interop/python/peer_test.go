@@ -212,7 +212,7 @@ func TestGoCallsPython(t *testing.T) {
 	}
 	pollCancelled(t, py)
 
-	testStreamsTo(t, ctx, n, to)
+	testStreamsTo(ctx, t, n, to)
 }
 
 // pollCancelled asks until the Python handler has been cancelled.
@@ -226,7 +226,7 @@ func pollCancelled(t *testing.T, py *pyPeer) {
 	}
 }
 
-func testStreamsTo(t *testing.T, ctx context.Context, n *rpc.Node, to peer.ID) {
+func testStreamsTo(ctx context.Context, t *testing.T, n *rpc.Node, to peer.ID) {
 	t.Helper()
 	for _, tt := range []struct {
 		method rpc.Method

@@ -116,8 +116,8 @@ func TestNotFound(t *testing.T) {
 	}
 	mute := newHost(t)
 	mute.SetStreamHandler(routing, func(s network.Stream) {
-		_, _ = io.Copy(io.Discard, s) //nolint:errcheck // never answers
-		_ = s.Reset()                 //nolint:errcheck // clean-up
+		_, _ = io.Copy(io.Discard, s)
+		_ = s.Reset()
 	})
 	c, rc := newRouter(t)
 	connect(t, c, mute)

@@ -40,11 +40,14 @@ func (e *Engine) Inherents(st devchain.State, timestampMs uint64) ([][]byte, err
 // ApplyExtrinsic implements devchain.Engine.
 func (e *Engine) ApplyExtrinsic(st devchain.State, b []byte) ([]byte, error) {
 	xt, err := e.decodeExtrinsic(b)
+	var refused *devchain.TxError
+	if errors.As(err, &refused) && len(refused.Raw) > 0 {
+		return refusal(refused), nil
+	}
 	if err != nil {
 		return refusal(devchain.NewTxError(devchain.TxCall)), nil
 	}
 	st.Begin()
-	var refused *devchain.TxError
 	result, err := e.apply(st, xt, b)
 	if err != nil {
 		st.Rollback()

@@ -2,6 +2,7 @@ package native
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"golang.org/x/crypto/blake2b"
@@ -65,7 +66,9 @@ func (e *Engine) decodeExtrinsic(b []byte) (*extrinsic, error) {
 	}
 	start := d.Pos()
 	xt.call = e.decodeCall(d)
-	if d.Finish() != nil {
+	if err := d.Finish(); errors.Is(err, frame.ErrUnsorted) {
+		return nil, devchain.NewTxError(devchain.TxBadProof)
+	} else if err != nil {
 		return nil, devchain.NewTxError(devchain.TxUndecodable)
 	}
 	xt.payload = append(append([]byte(nil), body[start:]...), extra...)

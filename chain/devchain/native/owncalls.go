@@ -131,7 +131,7 @@ func (e *Engine) balanceCalls() map[string]callDecl {
 	// happens.
 	transfer := func(w weight, p frame.Preservation, decode func(d *scale.Decoder) transferOf) callDecl {
 		return func(d *scale.Decoder) *call {
-			t := decode(d)
+			t, p := decode(d), p
 			if t.keep {
 				p = frame.Preserve
 			}
@@ -140,10 +140,11 @@ func (e *Engine) balanceCalls() map[string]callDecl {
 				if err != nil {
 					return err
 				}
+				amount := t.amount
 				if t.all {
-					t.amount = e.balances.Reducible(st, who, p)
+					amount = e.balances.Reducible(st, who, p)
 				}
-				return e.balances.Transfer(st, who, t.to, t.amount, p)
+				return e.balances.Transfer(st, who, t.to, amount, p)
 			})
 		}
 	}
@@ -172,7 +173,11 @@ func (e *Engine) balanceCalls() map[string]callDecl {
 		},
 		"Balances.burn": func(d *scale.Decoder) *call {
 			amount, keep := d.CompactU128(), d.Bool()
-			return plain(weight{30_848_000, 0}, func(st frame.State, o frame.Origin) error {
+			w := weight{21_553_000, 0}
+			if keep {
+				w.ref = 30_848_000
+			}
+			return plain(w, func(st frame.State, o frame.Origin) error {
 				who, err := o.EnsureSigned()
 				if err != nil {
 					return err

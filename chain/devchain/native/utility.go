@@ -122,6 +122,9 @@ func (e *Engine) runBatch(st frame.State, o frame.Origin, kind batchKind, calls 
 		}
 	}
 	e.utilityEvent(st, last, nil)
+	if kind == batchForce {
+		kind = batchStop // what the chain settles it with
+	}
 	done.weight = kind.weight(len(calls)).plus(spent)
 	return done, nil
 }

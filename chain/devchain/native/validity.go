@@ -98,13 +98,18 @@ func (e *Engine) prepare(st frame.State, xt *extrinsic, f fee) error {
 }
 
 // priority favours transactions of which many fit into a block, scaled by the
-// tip.
+// tip, and operational ones also by their fee.
 func priority(xt *extrinsic) uint64 {
-	perBlock := min(
-		maxBlockWeight/max(xt.call.weight.ref, 1),
-		maxNormalLength/uint64(min(max(xt.size, 1), maxNormalLength)), //nolint:gosec // positive
-	)
-	p := xt.tip.SatAdd(u128.From64(1)).SatMul(u128.From64(perBlock))
+	longest := uint64(maxNormalLength)
+	if xt.call.class == classOperational {
+		longest = maxExtrinsic
+	}
+	size := min(max(uint64(xt.size), 1), longest) //nolint:gosec // positive
+	perBlock := u128.From64(min(maxBlockWeight/max(xt.call.weight.ref, 1), longest/size))
+	p := xt.tip.SatAdd(u128.From64(1)).SatMul(perBlock)
+	if xt.call.class == classOperational {
+		p = p.SatAdd(fees(xt).total().SatMul(u128.From64(operationalBonus)).SatMul(perBlock))
+	}
 	if p.Hi != 0 {
 		return math.MaxUint64
 	}

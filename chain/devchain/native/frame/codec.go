@@ -3,6 +3,7 @@ package frame
 import (
 	"bytes"
 	"cmp"
+	"errors"
 	"maps"
 	"slices"
 
@@ -161,8 +162,12 @@ func PairOf[A, B any](a Codec[A], b Codec[B]) Codec[Pair[A, B]] {
 	}
 }
 
-// Dict is the codec of ordered maps: encoded in the order of compare, decoded
-// in any.
+// ErrUnsorted says that the keys of a map or set are not in ascending order. The
+// chain sorts them before it checks the signature over them, which then fails.
+var ErrUnsorted = errors.New("map keys are not in ascending order")
+
+// Dict is the codec of maps whose keys are in the order of compare; a Decoder
+// gets ErrUnsorted for others.
 func Dict[K comparable, V any](k Codec[K], v Codec[V], compare func(a, b K) int) Codec[map[K]V] {
 	return Codec[map[K]V]{
 		func(e *scale.Encoder, m map[K]V) {
@@ -174,13 +179,17 @@ func Dict[K comparable, V any](k Codec[K], v Codec[V], compare func(a, b K) int)
 		},
 		func(d *scale.Decoder) map[K]V {
 			m := map[K]V{}
-			for range d.Len(1) {
+			var last K
+			for i := range d.Len(1) {
 				key := k.Dec(d)
 				val := v.Dec(d)
+				if i > 0 && compare(last, key) >= 0 {
+					d.Fail(ErrUnsorted, "map")
+				}
 				if d.Err() != nil {
 					return m
 				}
-				m[key] = val
+				m[key], last = val, key
 			}
 			return m
 		},
