@@ -109,10 +109,10 @@ type serverStream interface{ stop() }
 
 // handler is a registered method.
 type handler struct {
-	method    Method
-	unary     UnaryHandler // through the server interceptors
-	stream    StreamHandler
-	opts      handlerOptions
+	method Method
+	unary  UnaryHandler // through the server interceptors
+	stream StreamHandler
+	opts   handlerOptions
 }
 
 // HandlerOption changes how one method is served.

@@ -41,7 +41,7 @@ type Stats struct {
 	Served    uint64 // calls whose handler ran
 	Failed    uint64 // of them, those that returned an error
 	Refused   uint64 // calls refused because a bound was reached
-	Panics    uint64 // handlers that errPanicked
+	Panics    uint64 // handlers that panicked
 	Malformed uint64 // streams ended because of malformed or oversized frames
 	InFlight  int64  // calls being served now
 	Outgoing  int64  // calls being made now
@@ -154,7 +154,9 @@ func (l *serverLane) serveAll() error {
 	defer func() {
 		if watched { // the watch ends with the stream
 			l.n.reset(l.s)
-			<-l.seen
+			if err := <-l.seen; err != nil {
+				l.n.log.Debug("rpc: watch ended", "err", err)
+			}
 		}
 	}()
 	for {
@@ -284,11 +286,11 @@ func (n *Node) newCall(m Method, from peer.ID, data []byte, timeout time.Duratio
 
 // Fixed answers. They are never changed.
 var (
-	errBusy       = &Error{Code: ResourceExhausted, Msg: "too many calls under way"}
+	errBusy          = &Error{Code: ResourceExhausted, Msg: "too many calls under way"}
 	errUnknownMethod = &Error{Code: Unimplemented, Msg: "unknown method"}
-	errBigRequest = &Error{Code: InvalidArgument, Msg: "request exceeds the size limit"}
-	errBigAnswer  = &Error{Code: ResourceExhausted, Msg: "answer exceeds the size limit"}
-	errRelayed    = &Error{Code: Unavailable, Msg: "not served over relays"}
+	errBigRequest    = &Error{Code: InvalidArgument, Msg: "request exceeds the size limit"}
+	errBigAnswer     = &Error{Code: ResourceExhausted, Msg: "answer exceeds the size limit"}
+	errRelayed       = &Error{Code: Unavailable, Msg: "not served over relays"}
 	errPanicked      = &Error{Code: Internal, Msg: "internal error"}
 )
 
@@ -385,7 +387,7 @@ func (n *Node) callSelf(ctx context.Context, m Method, data []byte) ([]byte, err
 	c := n.newCall(m, n.h.ID(), append([]byte(nil), data...), timeout)
 	c.req.Native = true
 	stop := context.AfterFunc(ctx, func() { c.cancel(context.Cause(ctx)) })
-	out, fail := n.run(c, h, nil)
+	out, fail := n.run(c, h, nil) //nolint:contextcheck // c is the context
 	stop()
 	c.cancel(context.Canceled)
 	if fail != nil {

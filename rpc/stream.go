@@ -89,7 +89,7 @@ func (n *Node) openStream(ctx context.Context, to peer.ID, m Method) (*ClientStr
 		return nil, &Error{Code: ResourceExhausted, Msg: "too many calls under way", Peer: to, Method: m}
 	}
 	c := &ClientStream{n: n, p: p, to: to, m: m, ctx: ctx}
-	if err := c.connect(); err != nil {
+	if err := c.connect(); err != nil { //nolint:contextcheck // the stream holds it
 		n.release(p)
 		return nil, err
 	}
