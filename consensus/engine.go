@@ -200,9 +200,9 @@ func (e *Engine) step(ctx, sendCtx context.Context, ev Event) {
 					return e.writer.Attest(ctx, e.cfg.Subnet, e.cfg.Node)
 				})
 			case Notice:
-				e.notice(a)
+				e.notice(ctx, a)
 			case Outcome:
-				e.outcome(a)
+				e.outcome(ctx, a)
 			}
 		}
 	}
@@ -316,12 +316,12 @@ func readView(ctx context.Context, c Chain, id chain.SubnetID, at chain.Head) (V
 	return v, nil
 }
 
-func (e *Engine) notice(n Notice) {
+func (e *Engine) notice(ctx context.Context, n Notice) {
 	level := slog.LevelInfo
 	if n.Bad {
 		level = slog.LevelWarn
 	}
-	e.cfg.Logger.Log(context.Background(), level, n.Text, "epoch", uint32(n.Epoch), "code", string(n.Code)) //nolint:sloglint // the machine words its notices
+	e.cfg.Logger.Log(ctx, level, n.Text, "epoch", uint32(n.Epoch), "code", string(n.Code)) //nolint:sloglint // the machine words its notices
 	e.mu.Lock()
 	e.status.Epoch, e.status.Code, e.status.Text = n.Epoch, n.Code, n.Text
 	switch n.Code {
@@ -335,12 +335,12 @@ func (e *Engine) notice(n Notice) {
 	e.cfg.Observe(n)
 }
 
-func (e *Engine) outcome(o Outcome) {
+func (e *Engine) outcome(ctx context.Context, o Outcome) {
 	level := slog.LevelInfo
 	if o.Duty && !o.Attested && o.Elected != 0 {
 		level = slog.LevelWarn
 	}
-	e.cfg.Logger.Log(context.Background(), level, "epoch over", "voted", o.Attested, "epoch", uint32(o.Epoch), "elected", uint32(o.Elected),
+	e.cfg.Logger.Log(ctx, level, "epoch over", "voted", o.Attested, "epoch", uint32(o.Epoch), "elected", uint32(o.Elected),
 		"attests", o.Attests, "validators", o.Validators, "why", o.Why)
 	e.mu.Lock()
 	e.status.Settled = append(e.status.Settled, o)
