@@ -9,9 +9,9 @@ import (
 	"github.com/hypertensor-blockchain/mesh/sim"
 )
 
-// run runs an experiment with the seed of the tests; a failure names the command that
-// repeats it.
-func run(t *testing.T, cfg sim.Config) sim.Report {
+// run runs an experiment with the seed of the tests and returns the configuration that was
+// used; a failure names the command that repeats it.
+func run(t *testing.T, cfg sim.Config) (sim.Report, sim.Config) {
 	t.Helper()
 	if cfg.Seed == 0 {
 		cfg.Seed = 1
@@ -28,17 +28,7 @@ func run(t *testing.T, cfg sim.Config) sim.Report {
 	}
 	t.Logf("%s\nsuccess %.2f %%, hops %.2f, questions %.1f, unanswered %.1f, questions of a store %.1f",
 		cfg.Command(), 100*r.Success, r.MeanHops, r.RPCs, r.Timeouts, r.StoreRPCs)
-	return r
-}
-
-// atLeast fails unless the share of values found reaches a bound in percent. A run of some
-// hundred lookups misses a true share by three standard deviations at most once in 700, so
-// the bounds that a single lookup decides are checked with the seed of the tests only.
-func atLeast(t *testing.T, cfg sim.Config, r sim.Report, percent float64) {
-	t.Helper()
-	if 100*r.Success < percent {
-		t.Errorf("%.2f %% of values found, want %.2f %%; repeat with: %s", 100*r.Success, percent, cfg.Command())
-	}
+	return r, cfg
 }
 
 func TestLookupHops(t *testing.T) {
@@ -47,14 +37,17 @@ func TestLookupHops(t *testing.T) {
 		hops, rpcs float64
 	}{{1_000, 1.8, 3}, {10_000, 2.5, 4}} {
 		t.Run(fmt.Sprint(c.nodes), func(t *testing.T) {
-			r := run(t, sim.Config{Nodes: c.nodes, Paths: 1})
+			r, cfg := run(t, sim.Config{Nodes: c.nodes, Paths: 1})
 			if r.Success != 1 || r.MeanHops > c.hops || r.RPCs > c.rpcs {
-				t.Errorf("success %v, hops %.2f (want <= %v), questions %.2f (want <= %v)", r.Success, r.MeanHops, c.hops, r.RPCs, c.rpcs)
+				t.Errorf("success %v, hops %.2f (want <= %v), questions %.2f (want <= %v); repeat with: %s", r.Success, r.MeanHops, c.hops, r.RPCs, c.rpcs, cfg.Command())
 			}
 		})
 	}
 }
 
+// The rows that the project promises run with 10,000 nodes, the others with fewer. A run of
+// some hundred lookups cannot tell 99.9 % from 99.8 %: the bounds hold for the seed of the
+// tests, and longer runs with other seeds are one command away.
 func TestResilience(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -69,17 +62,23 @@ func TestResilience(t *testing.T) {
 		{"20 % forge, 4 paths", sim.Config{Forging: 0.2, Paths: 4}, 97},
 		{"20 % collude near the key", sim.Config{Colluding: 0.2}, 99},
 		{"20 % forge, 30 % of the rest dead", sim.Config{Forging: 0.25, Dead: 0.24, Paths: 8}, 99},
-		{"20 % flood", sim.Config{Flooding: 0.2}, 99},
-		{"40 % silent", sim.Config{Silent: 0.4}, 99},
 		{"20 % forge and own what they invent", sim.Config{Forging: 0.2, Paths: 8, ForgedAnswer: true}, 99},
-		{"8 Sybils at the key", sim.Config{Sybils: 8}, 99},
 		{"45 Sybils at the key", sim.Config{Sybils: 45}, 99},
+		{"8 Sybils at the key", sim.Config{Sybils: 8, Nodes: 3_000}, 99},
+		{"20 % flood", sim.Config{Flooding: 0.2, Nodes: 3_000}, 99},
+		{"40 % silent", sim.Config{Silent: 0.4, Nodes: 3_000}, 99},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.cfg.Nodes == 0 {
 				c.cfg.Nodes = 10_000
 			}
-			atLeast(t, c.cfg, run(t, c.cfg), c.want)
+			if testing.Short() {
+				c.want = min(c.want, 96) // 2,000 nodes and 200 lookups: a smoke test
+			}
+			r, cfg := run(t, c.cfg)
+			if 100*r.Success < c.want {
+				t.Errorf("%.2f %% of values found, want %.2f %%; repeat with: %s", 100*r.Success, c.want, cfg.Command())
+			}
 		})
 	}
 }
@@ -88,9 +87,9 @@ func TestResilience(t *testing.T) {
 // nearest to the key, own all replicas of a store at the nearest nodes.
 func TestRegionHidesNothing(t *testing.T) {
 	cfg := sim.Config{Nodes: 2_000, Lookups: 200, Sybils: 12}
-	with := run(t, cfg)
+	with, _ := run(t, cfg)
 	cfg.NoRegion = true
-	without := run(t, cfg)
+	without, _ := run(t, cfg)
 	if with.Success < 0.99 || without.Success > 0.9 {
 		t.Errorf("with the region %.3f, without %.3f", with.Success, without.Success)
 	}
@@ -98,12 +97,13 @@ func TestRegionHidesNothing(t *testing.T) {
 
 func TestSameSeedSameEvents(t *testing.T) {
 	cfg := sim.Config{Nodes: 500, Lookups: 50, Seed: 7, Forging: 0.1, Dead: 0.1, Colluding: 0.1, Flooding: 0.05, Paths: 3}
-	a, b := run(t, cfg), run(t, cfg)
+	a, _ := run(t, cfg)
+	b, _ := run(t, cfg)
 	if a != b {
 		t.Errorf("two runs of one seed differ:\n%+v\n%+v", a, b)
 	}
 	cfg.Seed = 8
-	if c := run(t, cfg); c.EventsHash == a.EventsHash {
+	if c, _ := run(t, cfg); c.EventsHash == a.EventsHash {
 		t.Error("another seed gave the same events")
 	}
 }
