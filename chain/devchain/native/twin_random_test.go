@@ -25,6 +25,7 @@ type chaos struct {
 	m        *metadata.Metadata
 	keys     []*account.Account
 	byID     map[chain.AccountID]*account.Account
+	hotkeys  []*account.Account
 	peers    []string
 	calls    []choice
 	total    int
@@ -40,11 +41,12 @@ type choice struct {
 // often are the calls that move a subnet along.
 func often() map[string]int {
 	return map[string]int{
-		"register_subnet": 3, "activate_subnet": 8, "register_subnet_node": 25, "add_to_delegate_stake": 10, "add_stake": 6,
+		"register_subnet": 3, "activate_subnet": 12, "register_subnet_node": 25, "add_to_delegate_stake": 10, "add_stake": 6,
 		"remove_stake": 8, "claim_unbondings": 6, "remove_delegate_stake": 8, "remove_subnet_node": 3, "owner_deactivate_subnet": 0,
 		"owner_pause_subnet": 1, "owner_unpause_subnet": 6, "update_hotkey": 1, "update_coldkey": 0,
 		"commit_overwatch_subnet_weights": 10, "reveal_overwatch_subnet_weights": 20, "register_overwatch_node": 10,
-		"propose_attestation": 2, "attest": 2,
+		"propose_attestation": 2, "attest": 2, "add_to_node_delegate_stake": 10, "remove_node_delegate_stake": 4,
+		"swap_delegate_stake": 4, "swap_node_delegate_stake": 4, "swap_from_node_to_subnet": 4, "swap_from_subnet_to_node": 4,
 	}
 }
 
@@ -391,7 +393,7 @@ func (c *chaos) proposeFor(sid, winner uint32, nodes map[string][]byte) {
 // newSubnet registers a subnet that everybody may join.
 func (c *chaos) newSubnet() {
 	n := c.r.IntN(1000)
-	owner := pick(c.r, c.keys[:4])
+	owner := pick(c.r, c.keys[1:4])
 	c.try("new subnet", owner, networkCall(0, func(e *scale.Encoder) {
 		e.U128(tensor(10_000))
 		for _, s := range []string{"name", "repo", "description", "misc"} {
@@ -417,10 +419,73 @@ func (c *chaos) newSubnet() {
 	}))
 }
 
+// refill endows everybody anew, by sudo.
+func (c *chaos) refill() {
+	for _, k := range append(slices.Clone(c.keys[1:]), c.hotkeys...) {
+		id := k.ID()
+		amount := tensor(20_000)
+		if slices.Contains(c.hotkeys, k) {
+			amount = tensor(2)
+		}
+		e := scale.Encoder{Buf: []byte{6, 0, 4, 8}} // sudo(force_set_balance)
+		e.Raw(id[:])
+		e.CompactU128(amount)
+		c.try("refill", c.keys[0], e.Buf)
+	}
+}
+
+// newNode registers a node with a hotkey of its own.
+func (c *chaos) newNode() {
+	sid := pick(c.r, []uint32{128001, 128001, 128002, 128003})
+	n := len(c.hotkeys)
+	hotkey, err := account.FromPrivateKey(bytes.Repeat([]byte{byte(n), 1, 2, 3}, 8))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.hotkeys = append(c.hotkeys, hotkey)
+	c.byID[hotkey.ID()] = hotkey
+	c.try("new node", pick(c.r, c.keys[1:]), networkCall(38, func(e *scale.Encoder) {
+		e.U32(sid)
+		id := hotkey.ID()
+		e.Raw(id[:])
+		e.Text(fmt.Sprintf("12D3KooW%044d", n))
+		e.None()
+		if c.r.IntN(4) == 0 {
+			e.Some()
+			e.Text(fmt.Sprintf("12D3KooX%044d", n))
+			e.Some()
+			e.Text(fmt.Sprintf("\x04\x7f\x00\x00%c\x06\x98\x30\xa5\x03\x03\x01\x02\x03", byte(1+n%100)))
+		} else {
+			e.None()
+		}
+		e.None()
+		e.U128(u128.From64(pick(c.r, []uint64{0, 1e17, 1e18})))
+		e.U128(pick(c.r, []u128.U128{tensor(100), tensor(300)}))
+		e.None()
+		e.None()
+		if c.r.IntN(3) == 0 {
+			e.Some()
+			to := c.keys[c.r.IntN(len(c.keys))].ID()
+			e.Raw(to[:])
+			e.U128(u128.From64(pick(c.r, []uint64{1e17, 5e17, 1e18})))
+		} else {
+			e.None()
+		}
+		e.U128(tensor(1))
+	}))
+	// it attests and proposes, so it needs a little
+	e := scale.Encoder{Buf: []byte{4, 0}}
+	id := hotkey.ID()
+	e.Raw(id[:])
+	e.CompactU128(tensor(1))
+	c.try("fund", c.keys[0], e.Buf)
+}
+
 // signer chooses who sends a call: mostly somebody who may.
 func (c *chaos) signer(name string, call []byte) *account.Account {
-	if c.r.IntN(6) == 0 || len(call) < 10 {
-		return pick(c.r, c.keys)
+	others := c.keys[1:] // the first pays for the rest
+	if c.r.IntN(6) == 0 || len(call) < 6 {
+		return pick(c.r, others)
 	}
 	sid := leU32(call[2:])
 	find := func(item string, key []byte) *account.Account {
@@ -438,6 +503,9 @@ func (c *chaos) signer(name string, call []byte) *account.Account {
 	case strings.HasPrefix(name, "owner_"), name == "activate_subnet", name == "update_bootnodes":
 		who = find("SubnetOwner", le32(sid))
 	case strings.HasPrefix(name, "update_") && name != "update_hotkey" && name != "update_coldkey", name == "remove_subnet_node":
+		if len(call) < 10 {
+			break
+		}
 		if hotkey := c.st.Get(append(itemKey("Network", "SubnetNodeIdHotkey"), call[2:10]...)); hotkey != nil {
 			who = coldkeyOf(hotkey)
 		}
@@ -453,7 +521,7 @@ func (c *chaos) signer(name string, call []byte) *account.Account {
 		}
 	}
 	if who == nil {
-		who = pick(c.r, c.keys)
+		who = pick(c.r, others)
 	}
 	return who
 }
@@ -512,8 +580,14 @@ func TestTwinsRandom(t *testing.T) {
 	for c.number < uint32(number("MESH_BLOCKS", 400)) { //nolint:gosec // small
 		c.runTo(c.number + 1)
 		c.consensus()
+		if c.number%40 == 0 {
+			c.refill()
+		}
 		if c.r.IntN(10) == 0 {
 			c.newSubnet()
+		}
+		if c.r.IntN(5) == 0 && len(c.hotkeys) < 250 {
+			c.newNode()
 		}
 		for range c.r.IntN(9) {
 			name, call := c.randomCall(0)

@@ -319,10 +319,13 @@ func (b *Balances) ForceSet(s State, who chain.AccountID, free u128.U128) error 
 		return err
 	}
 	b.dropDust(s, dust)
-	if old.Less(free) {
-		b.Mint(s, free.SatSub(old))
-	} else {
-		b.Burn(s, old.SatSub(free))
+	switch more, less := free.SatSub(old), old.SatSub(free); {
+	case !more.IsZero():
+		b.Mint(s, more)
+		b.event(s, 15, more)
+	case !less.IsZero():
+		b.Burn(s, less)
+		b.event(s, 16, less)
 	}
 	b.event(s, 3, free, who)
 	return nil
