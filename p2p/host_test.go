@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 
 	"github.com/hypertensor-blockchain/mesh/identity"
@@ -294,5 +295,77 @@ func TestConfigValidate(t *testing.T) {
 	good := p2p.Config{Key: key}
 	if err := good.Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestIdentityTaken(t *testing.T) {
+	ctx := testContext(t)
+	native := func(c *p2p.Config) { c.Namespace = "/mesh/00000000/1" }
+	boot, member := newHost(t, native), newHost(t, native)
+	if err := member.Connect(ctx, boot.AddrInfo()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "bootnode knows the member's addresses", func() bool {
+		return len(boot.Libp2p().Peerstore().Addrs(member.ID())) > 0
+	})
+	free, err := identity.Generate(identity.Ed25519)
+	if err != nil {
+		t.Fatal(err)
+	}
+	freeID, err := identity.PeerID(free)
+	if err != nil {
+		t.Fatal(err)
+	}
+	via := []peer.AddrInfo{boot.AddrInfo()}
+	cfg := p2p.Config{Namespace: "/mesh/00000000/1"}
+	for id, want := range map[peer.ID]bool{member.ID(): true, boot.ID(): true, freeID: false} {
+		if got, err := p2p.IdentityTaken(ctx, id, via, cfg); err != nil || got != want {
+			t.Errorf("%s taken: %v, %v; want %v", id, got, err, want)
+		}
+	}
+	gone := boot.AddrInfo()
+	if err := boot.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p2p.IdentityTaken(ctx, freeID, []peer.AddrInfo{gone}, cfg); err == nil {
+		t.Error("no error although nobody could be asked")
+	}
+}
+
+// A host with everything switched on starts, says what it measures, and leaves nothing behind.
+func TestEverythingOn(t *testing.T) {
+	relay := newHost(t, nil)
+	metrics := prometheus.NewRegistry()
+	h := newHost(t, func(c *p2p.Config) {
+		c.Listen = []multiaddr.Multiaddr{addr(t, tcpAddr), addr(t, quicAddr)}
+		c.StaticRelays = []peer.AddrInfo{relay.AddrInfo()}
+		c.RelayService, c.HolePunching, c.AutoNAT, c.PythonCompat = true, true, true, true
+		c.Namespace, c.UserAgent = "/mesh/00000000/1", "test"
+		c.AddressBook = filepath.Join(t.TempDir(), "peers.json")
+		c.Metrics = metrics
+	})
+	if len(h.Addrs()) < 2 {
+		t.Errorf("addresses: %v", h.Addrs())
+	}
+	if err := relay.Connect(testContext(t), h.AddrInfo()); err != nil {
+		t.Fatal(err)
+	}
+	families, err := metrics.Gather()
+	if err != nil || len(families) == 0 {
+		t.Errorf("%d metric families, %v", len(families), err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := h.Run(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// Announced addresses replace all others.
+func TestAnnounceIsExact(t *testing.T) {
+	fixed := addr(t, "/ip4/203.0.113.7/tcp/4001")
+	h := newHost(t, func(c *p2p.Config) { c.Announce = []multiaddr.Multiaddr{fixed} })
+	if got := h.AddrInfo().Addrs; len(got) != 1 || !got[0].Equal(fixed) {
+		t.Errorf("announces %v", got)
 	}
 }

@@ -161,6 +161,7 @@ func (n *Node) exchange(ctx context.Context, p *peerState, m Method, data []byte
 	if s.Protocol() != n.unaryID {
 		return n.callPython(ctx, s, p.id, m, data)
 	}
+	p.native.Store(true)
 	return n.callLane(ctx, p, newLane(s), m, data)
 }
 

@@ -178,6 +178,12 @@ func (n *Node) Native(ctx context.Context, to peer.ID) (bool, error) {
 	if !n.cfg.Python || to == n.h.ID() {
 		return true, nil
 	}
+	n.mu.Lock()
+	p := n.peers[to]
+	n.mu.Unlock()
+	if p != nil && p.native.Load() {
+		return true, nil
+	}
 	if !n.h.Connected(to) {
 		if err := n.h.Connect(ctx, peer.AddrInfo{ID: to}); err != nil {
 			return false, n.failed(ctx, err, to, "")

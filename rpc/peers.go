@@ -16,6 +16,7 @@ type peerState struct {
 	inFlight atomic.Int64 // its calls being served
 	outgoing atomic.Int64 // calls being made to it
 	lanes    atomic.Int64 // kept streams it has opened to us
+	native   atomic.Bool  // a call to it has run natively
 
 	mu   sync.Mutex // guards the fields below
 	gone bool       // no lane is kept any more
