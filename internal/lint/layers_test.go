@@ -35,6 +35,7 @@ var layers = map[string]int{
 	"consensus":             7,
 	"gateway":               8,
 	"":                      9,
+	"internal/inspect":      8,
 	"internal/lint":         0,
 	"internal/deps":         0,
 	"internal/cli":          10,
