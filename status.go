@@ -14,6 +14,7 @@ import (
 
 	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/consensus"
+	"github.com/hypertensor-blockchain/mesh/internal/inspect"
 )
 
 // StatusFile is the name of the file in a node's data folder that holds the address where its status is served.
@@ -110,9 +111,10 @@ func (n *Node) Status() Status {
 
 // statusServer serves the status until it is closed.
 type statusServer struct {
-	srv  *http.Server
-	file string
-	wg   sync.WaitGroup
+	srv   *http.Server
+	file  string
+	local *localAPI
+	wg    sync.WaitGroup
 }
 
 // serveStatus starts the server, or one that does nothing when no address is configured.
@@ -126,17 +128,23 @@ func (n *Node) serveStatus(ctx context.Context) (*statusServer, error) {
 	if err != nil {
 		return nil, &StartError{Kind: ErrAddressInUse, What: "cannot serve the status", Err: err, Next: "give another address with --status, or none to switch it off"}
 	}
+	if s.local, err = n.newLocalAPI(); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	mux := http.NewServeMux()
+	mux.Handle("/dht/", s.local)
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		if err := json.NewEncoder(w).Encode(n.Status()); err != nil {
 			n.log.Debug("status not sent", "err", err)
 		}
 	})
-	s.srv = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
+	s.srv = &http.Server{
+		Handler: inspect.Guard(mux), ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
+	}
 	s.file = filepath.Join(n.cfg.DataDir, StatusFile)
 	if err := writeFile(s.file, []byte(l.Addr().String())); err != nil {
-		return nil, errors.Join(fmt.Errorf("mesh: status: %w", err), l.Close())
+		return nil, errors.Join(fmt.Errorf("mesh: status: %w", err), s.local.close(), l.Close())
 	}
 	s.wg.Go(func() {
 		if err := s.srv.Serve(l); !errors.Is(err, http.ErrServerClosed) {
@@ -153,6 +161,7 @@ func (s *statusServer) Close() error {
 	}
 	err := s.srv.Close()
 	s.wg.Wait()
+	err = errors.Join(err, s.local.close())
 	if rm := os.Remove(s.file); !errors.Is(rm, os.ErrNotExist) {
 		err = errors.Join(err, rm)
 	}
