@@ -2,10 +2,9 @@
 // space with its XOR metric, the routing table and the iterative lookup.
 //
 // Nothing here starts a goroutine, reads a clock, does I/O, holds a context or logs.
-// Every type is a plain value machine: its methods take an input and the time, and
-// return what to do next. One owner (a goroutine or a mutex in package dht, or the
-// simulator in package sim) drives it; no type in this package is safe for
-// concurrent use, except where a method says that it only reads.
+// Every type is a value machine: its methods take an input and the time, and return what
+// to do next. One owner (package dht, or the simulator in sim) drives it; no type is safe
+// for concurrent use, except where a method says that it only reads.
 //
 // The parts:
 //
@@ -17,8 +16,8 @@
 //     replacement lists, limits per IP group, a revalidation schedule, snapshots.
 //     Hearsay never changes a live entry: only a peer that answered our own question
 //     is returned by [Table.Nearest].
-//   - [Lookup]: a step machine for many targets at once, with disjoint paths,
-//     early finish, bounded answers and stop reasons.
+//   - [Lookup]: a step machine for many targets at once, with disjoint paths, early
+//     finish, bounded answers, doubt about implausible ones, and stop reasons.
 //   - [Region], [SizeEstimator] and [RTT]: how large the swarm is, which part of the
 //     space a key's replicas occupy, and how long to wait for an answer.
 //
@@ -29,14 +28,13 @@
 //		for _, ask := range l.Next(now()) {
 //			go call(ask) // sends the outcome to a channel
 //		}
-//		out := <-outcomes // or a timer at l.Wake()
-//		if out.err != nil {
+//		if l.InFlight() == 0 {
+//			break // nobody was left to ask
+//		}
+//		if out := <-outcomes; out.err != nil { // or a timer at l.Wake()
 //			l.Failed(now(), out.ask, kad.FailTimeout)
-//			continue
+//		} else {
+//			l.Answer(now(), out.ask, out.nearest) // after l.Stop if it brought what was sought
 //		}
-//		if out.value != nil {
-//			l.Stop(target, kad.StopFound)
-//		}
-//		l.Answer(now(), out.ask, out.nearest)
 //	}
 package kad
