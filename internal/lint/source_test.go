@@ -114,5 +114,5 @@ func public(pkg string) bool {
 			return false
 		}
 	}
-	return true
+	return !strings.Contains(pkg, "/internal/")
 }
