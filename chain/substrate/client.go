@@ -89,6 +89,10 @@ func (c *Client) setConn(cn *conn, err error) {
 // supervise keeps one connection alive until the client is closed.
 func (c *Client) supervise(cn *conn) {
 	for {
+		if len(c.cfg.Endpoints) > 1 {
+			c.wg.Add(1)
+			go func() { defer c.wg.Done(); c.watchStall(cn) }()
+		}
 		select {
 		case <-cn.done:
 		case <-c.ctx.Done():
@@ -107,6 +111,37 @@ func (c *Client) supervise(cn *conn) {
 		}
 		c.setConn(cn, nil)
 		c.log.Info("chain connection restored", "endpoint", cn.url)
+	}
+}
+
+// watchStall leaves an endpoint that brings no new heads while others may.
+func (c *Client) watchStall(cn *conn) {
+	ctx, cancel := c.bounded(c.ctx)
+	sub, err := cn.subscribe(ctx, "chain_subscribeNewHeads")
+	cancel()
+	if err != nil {
+		return
+	}
+	defer cn.unsubscribe("chain_unsubscribeNewHeads", sub)
+	best := int64(-1)
+	timer := time.NewTimer(c.cfg.StallAfter)
+	defer timer.Stop()
+	for {
+		select {
+		case b, ok := <-sub.updates:
+			if !ok {
+				return
+			}
+			if h, err := decodeHead(b); err == nil && int64(h.Number) > best {
+				best = int64(h.Number)
+				timer.Reset(c.cfg.StallAfter)
+			}
+		case <-timer.C:
+			cn.fail(fmt.Errorf("substrate: %s: %w for %s", cn.url, errStalled, c.cfg.StallAfter))
+			return
+		case <-c.ctx.Done():
+			return
+		}
 	}
 }
 

@@ -35,6 +35,10 @@ type Config struct {
 	// varied by half. Defaults 200 ms and 20 s.
 	MinBackoff, MaxBackoff time.Duration
 
+	// StallAfter is how long an endpoint may bring no new head before another one is tried; only with several endpoints.
+	// Default 1 min, ten blocks of the public chain.
+	StallAfter time.Duration
+
 	// Era is how many blocks a signed transaction stays valid. A power of two from 4 to 128; default 64.
 	Era uint32
 
@@ -85,9 +89,10 @@ func (c Config) complete() (Config, error) {
 	setDefault(&c.PingInterval, 15*time.Second)
 	setDefault(&c.MinBackoff, 200*time.Millisecond)
 	setDefault(&c.MaxBackoff, 20*time.Second)
+	setDefault(&c.StallAfter, time.Minute)
 	setDefault(&c.Era, 64)
 	setDefault(&c.SubmitTimeout, 15*time.Minute)
-	if c.CallTimeout < 0 || c.MaxMessage < 1<<16 || c.PingInterval < 0 || c.MinBackoff < 0 || c.MaxBackoff < c.MinBackoff || c.SubmitTimeout < 0 {
+	if c.CallTimeout < 0 || c.MaxMessage < 1<<16 || c.PingInterval < 0 || c.MinBackoff < 0 || c.MaxBackoff < c.MinBackoff || c.StallAfter < 0 || c.SubmitTimeout < 0 {
 		errs = append(errs, errors.New("negative or contradictory time or size"))
 	}
 	if c.Era < 4 || c.Era > 128 || c.Era&(c.Era-1) != 0 {

@@ -11,6 +11,8 @@ const (
 	latencyWeight   = 8               // moving average over about that many answers
 )
 
+var errStalled = errors.New("no new head")
+
 // endpoint is what is known about a node. Its fields are guarded by Client.mu.
 type endpoint struct {
 	url      string

@@ -1,6 +1,7 @@
 package substrate
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -25,10 +26,19 @@ type Signer interface {
 	Sign(payload []byte) ([]byte, error)
 }
 
-// Addresser is what a Signer implements whose address is not the 20 bytes of AccountID: the encoding of its address as the
-// chain takes it.
+// Addresser is what a Signer implements whose account is not the 20 bytes of AccountID: Address is the account as the chain
+// keeps it, such as 32 bytes of public key. AccountID then only needs to differ from account to account.
 type Addresser interface {
 	Address() []byte
+}
+
+// addressOf is a signer's account as the chain keeps it.
+func addressOf(s Signer) []byte {
+	if a, ok := s.(Addresser); ok {
+		return a.Address()
+	}
+	id := s.AccountID()
+	return id[:]
 }
 
 const (
@@ -196,34 +206,54 @@ func (rt *runtime) sign(s Signer, call []byte, x *txContext) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("substrate: sign: %w", err)
 	}
-	return assemble(s, sig, extra.Buf, call), nil
+	return rt.assemble(s, sig, extra.Buf, call)
 }
 
-// assemble puts a transaction together.
-func assemble(s Signer, sig, extra, call []byte) []byte {
+// assemble puts a transaction together. Where the chain's addresses and signatures are enums, theirs is the case by name.
+func (rt *runtime) assemble(s Signer, sig, extra, call []byte) ([]byte, error) {
 	var body scale.Encoder
 	body.U8(signedBit | extrinsicVersion)
-	if a, ok := s.(Addresser); ok {
-		body.Raw(a.Address())
-	} else {
-		id := s.AccountID()
-		body.Raw(id[:])
+	if err := rt.enumCase(&body, rt.reg.Metadata().Extrinsic.Address, "Id"); err != nil {
+		return nil, err
 	}
-	switch s.Scheme() {
-	case account.Ed25519: // the cases of MultiSignature
-		body.U8(0)
-	case account.Sr25519:
-		body.U8(1)
-	case account.ECDSA:
-		body.U8(2)
-	case account.Ethereum:
+	body.Raw(addressOf(s))
+	scheme := map[SignatureScheme]string{account.Ed25519: "Ed25519", account.Sr25519: "Sr25519", account.ECDSA: "Ecdsa", account.Ethereum: "Eth"}[s.Scheme()]
+	if err := rt.enumCase(&body, rt.reg.Metadata().Extrinsic.Signature, scheme); err != nil {
+		return nil, err
 	}
 	body.Raw(sig)
 	body.Raw(extra)
 	body.Raw(call)
 	var out scale.Encoder
 	out.Bytes(body.Buf)
-	return out.Buf
+	return out.Buf, nil
+}
+
+// enumCase writes the index of a case if the type is an enum, and nothing if it is not.
+func (rt *runtime) enumCase(e *scale.Encoder, id metadata.TypeID, name string) error {
+	t := rt.reg.Type(id)
+	if t == nil || t.Kind != metadata.KindVariant {
+		return nil
+	}
+	for i := range t.Variants {
+		if t.Variants[i].Name == name {
+			e.U8(t.Variants[i].Index)
+			return nil
+		}
+	}
+	return fmt.Errorf("substrate: sign: %s has no case %s: %w", rt.reg.TypeName(id), name, chain.ErrNotOnThisChain)
+}
+
+// accountParam is an account as JSON-RPC takes it: 0x-hex of 20 bytes, or SS58 with the chain's prefix.
+func (rt *runtime) accountParam(address []byte) string {
+	if len(address) == len(chain.AccountID{}) {
+		return fmt.Sprintf("0x%x", address)
+	}
+	prefix := uint16(42) // of chains that do not say
+	if c, err := rt.reg.Constant("System", "SS58Prefix"); err == nil && len(c.Value) == 2 {
+		prefix = binary.LittleEndian.Uint16(c.Value)
+	}
+	return account.SS58(prefix, address)
 }
 
 // hashOf is the hash by which a chain knows an extrinsic.

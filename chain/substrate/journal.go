@@ -53,10 +53,11 @@ func (c *Client) journalDelete(t *tx) {
 
 // resumePending follows up what an earlier process left of this account. If that was the very call that is to be submitted
 // now, its fate is the answer and nothing is submitted, unless it can never be executed.
-func (c *Client) resumePending(ctx context.Context, id chain.AccountID, body []byte, o *options) (r chain.Receipt, done bool, err error) {
+func (c *Client) resumePending(ctx context.Context, s Signer, body []byte, o *options) (r chain.Receipt, done bool, err error) {
 	if c.cfg.Journal == nil {
 		return r, false, nil
 	}
+	id := s.AccountID()
 	line, err := c.nonces.line(ctx, id)
 	if err != nil {
 		return r, false, err
@@ -72,7 +73,7 @@ func (c *Client) resumePending(ctx context.Context, id chain.AccountID, body []b
 	}
 	for _, p := range list {
 		t := &tx{
-			opts: &options{}, bytes: p.Bytes, hash: hashOf(p.Bytes), account: p.Account, nonce: p.Nonce,
+			opts: &options{}, bytes: p.Bytes, hash: hashOf(p.Bytes), account: p.Account, address: addressOf(s), nonce: p.Nonce,
 			birth: p.Birth, period: p.Period, line: line,
 		}
 		if p.Genesis != c.Genesis() {

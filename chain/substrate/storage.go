@@ -367,23 +367,40 @@ func (c *Client) AccountInfo(ctx context.Context, at chain.Hash, id chain.Accoun
 
 // Accounts reads many accounts at one block, in the order given.
 func (c *Client) Accounts(ctx context.Context, at chain.Hash, ids []chain.AccountID) ([]AccountInfo, error) {
+	addresses := make([][]byte, len(ids))
+	for i := range ids {
+		addresses[i] = ids[i][:]
+	}
+	return c.accounts(ctx, at, addresses)
+}
+
+// accountAt reads the account with that address, in the form that the chain keeps.
+func (c *Client) accountAt(ctx context.Context, at chain.Hash, address []byte) (AccountInfo, error) {
+	list, err := c.accounts(ctx, at, [][]byte{address})
+	if err != nil {
+		return AccountInfo{}, err
+	}
+	return list[0], nil
+}
+
+func (c *Client) accounts(ctx context.Context, at chain.Hash, addresses [][]byte) ([]AccountInfo, error) {
 	rt := c.rt.Load()
 	if rt.codecs.account == nil {
 		return nil, fmt.Errorf("substrate: System.Account: %w", chain.ErrNotOnThisChain)
 	}
-	keys := make([]Key, len(ids))
-	for i := range ids {
-		keys[i] = Key{"System", "Account", []any{ids[i]}}
+	keys := make([]Key, len(addresses))
+	for i := range addresses {
+		keys[i] = Key{"System", "Account", []any{addresses[i]}}
 	}
 	values, err := c.Raw(ctx, at, keys...)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]AccountInfo, len(ids))
+	out := make([]AccountInfo, len(values))
 	for i := range values {
 		a, err := rt.codecs.account.Decode(values[i])
 		if err != nil {
-			return nil, fmt.Errorf("substrate: account %s: %w", ids[i], err)
+			return nil, fmt.Errorf("substrate: account 0x%x: %w", addresses[i], err)
 		}
 		out[i] = AccountInfo{a.Nonce, a.Data.Free, a.Data.Reserved, a.Data.Frozen}
 	}

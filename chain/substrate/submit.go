@@ -82,7 +82,7 @@ func (c *Client) Submit(ctx context.Context, s Signer, call Call, opts ...Option
 	if err != nil {
 		return chain.Receipt{}, err
 	}
-	if r, done, err := c.resumePending(ctx, s.AccountID(), body, &o); done || err != nil {
+	if r, done, err := c.resumePending(ctx, s, body, &o); done || err != nil {
 		return r, err
 	}
 	t, err := c.launch(ctx, s, body, &o)
@@ -99,6 +99,7 @@ type tx struct {
 	bytes   []byte
 	hash    chain.Hash
 	account chain.AccountID
+	address []byte // the account as the chain keeps it
 	nonce   uint32
 	birth   chain.BlockNumber // the era's first block
 	period  uint32
@@ -161,7 +162,7 @@ func (c *Client) prepare(ctx context.Context, s Signer, body []byte, o *options,
 	calls := []batchCall{
 		{method: "chain_getHeader"},
 		{method: "chain_getFinalizedHead"},
-		{method: "system_accountNextIndex", params: []any{s.AccountID()}},
+		{method: "system_accountNextIndex", params: []any{rt.accountParam(addressOf(s))}},
 	}
 	if err := c.batch(ctx, "nonce and era", calls); err != nil {
 		return nil, err
@@ -194,7 +195,7 @@ func (c *Client) prepare(ctx context.Context, s Signer, body []byte, o *options,
 		return nil, err
 	}
 	return &tx{
-		opts: o, bytes: b, hash: hashOf(b), account: s.AccountID(), nonce: x.nonce,
+		opts: o, bytes: b, hash: hashOf(b), account: s.AccountID(), address: addressOf(s), nonce: x.nonce,
 		birth: birth.Number, period: c.cfg.Era, line: line,
 	}, nil
 }

@@ -195,7 +195,7 @@ func (c *Client) scan(ctx context.Context, t *tx, from chain.BlockNumber) (s sca
 		return s, err
 	}
 	s.best, s.final = best.Number, final.Number
-	info, err := c.AccountInfo(ctx, final.Hash, t.account)
+	info, err := c.accountAt(ctx, final.Hash, t.address)
 	if err != nil {
 		return s, err
 	}

@@ -266,3 +266,50 @@ func ExampleFromMnemonic() {
 	fmt.Println(a.ID())
 	// Output: 0xf24ff3a9cf04c71dbc94d0b566f7a27b94566cac
 }
+
+// TestSS58 uses addresses of well-known keys: Alice of Substrate's development chains on three networks.
+func TestSS58(t *testing.T) {
+	alice, err := hex.DecodeString("d43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for prefix, want := range map[uint16]string{
+		42: "5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY",
+		0:  "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5",
+		2:  "HNZata7iMYWmk5RvZRTiAsSDhV8366zq2YGb3tLH5Upf74F",
+	} {
+		if got := SS58(prefix, alice); got != want {
+			t.Errorf("prefix %d: %s, want %s", prefix, got, want)
+		}
+	}
+}
+
+func TestEd25519(t *testing.T) {
+	seed, err := hex.DecodeString("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := FromEd25519Seed(seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := hex.EncodeToString(a.Address()); got != "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a" {
+		t.Errorf("public key %s", got)
+	}
+	sig, err := a.Sign(nil) // the first vector of RFC 8032
+	if err != nil || !strings.HasPrefix(hex.EncodeToString(sig), "e5564300c360ac729086e2cc806e828a") {
+		t.Errorf("signature %x, %v", sig, err)
+	}
+	if long, err := a.Sign(make([]byte, 300)); err != nil || len(long) != 64 || a.Scheme() != Ed25519 {
+		t.Errorf("signature %x, %v", long, err)
+	}
+	if _, err := FromEd25519Seed(seed[:31]); err == nil {
+		t.Error("a short seed is taken")
+	}
+	if text := fmt.Sprintf("%v %+v %#v", a, a, a); strings.Contains(text, "9d61b19d") || strings.Count(text, "5") == 0 {
+		t.Errorf("shown as %s", text)
+	}
+	if b, err := GenerateEd25519(); err != nil || b.AccountID() == a.AccountID() {
+		t.Errorf("%v, %v", b, err)
+	}
+}
