@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/multiformats/go-multiaddr"
 
 	"github.com/hypertensor-blockchain/mesh/auth"
 	"github.com/hypertensor-blockchain/mesh/chain"
@@ -526,43 +525,7 @@ func (n *Node) bootstrapPeers(ctx context.Context) []peer.AddrInfo {
 	if err != nil {
 		n.log.Warn("the chain's nodes are not known", "err", err)
 	}
-	known := make(map[peer.ID]*peer.AddrInfo)
-	var order []peer.ID
-	add := func(a chain.PeerAddr) {
-		id, err := peer.Decode(a.PeerID)
-		if err != nil || id == n.id || len(a.Multiaddr) == 0 {
-			return
-		}
-		m, err := multiaddr.NewMultiaddrBytes(a.Multiaddr)
-		if err != nil {
-			return
-		}
-		transport, suffix := peer.SplitAddr(m)
-		if transport == nil || suffix != "" && suffix != id {
-			return
-		}
-		if known[id] == nil {
-			known[id] = &peer.AddrInfo{ID: id}
-			order = append(order, id)
-		}
-		known[id].Addrs = append(known[id].Addrs, transport)
-	}
-	for _, b := range s.Bootnodes {
-		add(b)
-	}
-	for _, x := range nodes {
-		if x.Bootnode != nil {
-			add(*x.Bootnode)
-		}
-	}
-	for _, x := range nodes {
-		add(x.Peer)
-	}
-	var out []peer.AddrInfo
-	for _, id := range order {
-		out = append(out, *known[id])
-	}
-	return out
+	return BootstrapPeers(s, nodes, n.id)
 }
 
 // LockFolder makes a folder if need be and takes it for this process; the returned function gives it back. A folder that another
