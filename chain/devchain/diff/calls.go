@@ -16,16 +16,20 @@ import (
 )
 
 // cast is who takes part: people[0] is root, the first half are coldkeys and
-// the second half their hotkeys.
+// the second half their hotkeys. One more, the hotkey of
+// an overwatch node, is left alone by the random calls.
 type cast struct {
 	people []*account.Account
 }
 
-const castSize = 16
+const (
+	castSize = 16       // in random calls
+	watchHot = castSize // hotkey of the overwatch node
+)
 
 func newCast() (cast, error) {
 	var c cast
-	for i := range uint32(castSize) {
+	for i := range uint32(castSize + 1) {
 		a, err := account.FromMnemonic(account.DevMnemonic, i)
 		if err != nil {
 			return c, err
@@ -74,6 +78,10 @@ func choices(ref, sub *metadata.Registry, leaveOut []string) ([]choice, error) {
 			w := weights[p.Name]
 			if strings.HasPrefix(v.Name, "set_") || strings.HasPrefix(v.Name, "collective_") {
 				w = 1 // for a council only: one answer for all of them
+			}
+			if strings.HasPrefix(v.Name, "owner_deactivate") || strings.HasPrefix(v.Name, "owner_pause") ||
+				v.Name == "register_subnet" || v.Name == "transfer_subnet_ownership" || v.Name == "update_coldkey" || v.Name == "transfer_all" {
+				w = 1 // or little else would happen
 			}
 			list = append(list, choice{rp, rv, w})
 		}
@@ -410,6 +418,10 @@ func (r *run) amount(name string) u128.U128 {
 		if !r.one(10) {
 			return chain.Tensor(1000)
 		}
+	case strings.Contains(name, "factor") && r.one(2): // 5 % to 50 %
+		return u128.From64(5e16 + r.rng.Uint64N(45e16))
+	case name == "value" && r.one(2):
+		return u128.From64(5e16 + r.rng.Uint64N(45e16))
 	case strings.Contains(name, "rate") || strings.Contains(name, "percent") || strings.Contains(name, "factor") || strings.Contains(name, "ratio"):
 		if !r.one(6) {
 			return u128.From64(r.rng.Uint64N(1e18 + 1))

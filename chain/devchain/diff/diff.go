@@ -99,6 +99,7 @@ type Report struct {
 	Refused      int            // by both pools alike
 	Pairs        int            // storage pairs compared
 	Calls        map[string]int // transactions by call
+	Done         map[string]int // of those, the ones that succeeded
 	Results      map[string]int // dispatch results: "ok", or the error's name
 	Ignored      map[string]int // differences in ignored items
 	Unmetered    map[string]int // calls left out because the subject gives them another weight
@@ -200,7 +201,7 @@ func Run(ctx context.Context, cfg Config, reference, subject devchain.Engine, li
 		cfg: cfg, ref: side{reference, devchain.NewState()}, sub: side{subject, devchain.NewState()},
 		items: map[string]string{}, ignore: map[string]bool{},
 		rng:    rand.New(rand.NewPCG(cfg.Seed, 0x6d657368)), //nolint:gosec // wanted: the same run again
-		report: &Report{Calls: map[string]int{}, Results: map[string]int{}, Ignored: map[string]int{}, Unmetered: map[string]int{}, Unsupported: map[string]int{}},
+		report: &Report{Calls: map[string]int{}, Done: map[string]int{}, Results: map[string]int{}, Ignored: map[string]int{}, Unmetered: map[string]int{}, Unsupported: map[string]int{}},
 	}
 	for _, name := range cfg.Ignore {
 		r.ignore[name] = true
@@ -442,6 +443,7 @@ func (r *run) apply(name string, xt []byte) error {
 		r.report.Results[text]++
 		if text == "ok" {
 			r.report.Succeeded++
+			r.report.Done[name]++
 		}
 	}
 	r.compare(name + " (" + text + ")")

@@ -5,7 +5,10 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"golang.org/x/crypto/blake2b"
+
 	"github.com/hypertensor-blockchain/mesh/chain"
+	"github.com/hypertensor-blockchain/mesh/chain/scale"
 	"github.com/hypertensor-blockchain/mesh/identity/account"
 )
 
@@ -64,6 +67,9 @@ func (r *run) life(add adder) {
 		if r.one(15) {
 			add(r.cast.cold(5), "Network", "register_subnet_node", r.node(5+r.rng.IntN(3)))
 		}
+	}
+	if r.settled {
+		r.watch(add, known)
 	}
 	if len(known) == 0 && s.step > 3 {
 		s.step = -1 // it has been removed: found another one
@@ -138,6 +144,60 @@ func (r *run) consensus(add adder, subnet uint32) {
 				add(who, "Network", "attest", map[string]any{"subnet_id": subnet, "attest_data": nil})
 			}
 		}
+	}
+}
+
+// watch is the life of an overwatch node: it commits to weights in the first
+// part of an overwatch epoch and reveals them, or others, in the second.
+func (r *run) watch(add adder, subnets []uint32) {
+	length := r.u32At("EpochLength")
+	cold, hot := r.cast.cold(1), r.cast.people[watchHot]
+	id := uint32(0)
+	prefix := StorageKey("Network", "OverwatchNodeIdHotkey")
+	for k := r.ref.st.Next(prefix); len(k) == 36 && string(k[:32]) == string(prefix); k = r.ref.st.Next(k) {
+		if a := hot.ID(); string(r.ref.st.Get(k)) == string(a[:]) {
+			id = binary.LittleEndian.Uint32(k[32:])
+		}
+	}
+	if length == 0 {
+		return
+	}
+	epoch, offset := uint32(r.number)/length, uint32(r.number)%length
+	if id == 0 {
+		if offset == 7 {
+			add(cold, "Network", "register_overwatch_node", map[string]any{"hotkey": hot.ID(), "stake_to_be_added": chain.Tensor(200)})
+		}
+		return
+	}
+	secret := func(subnet uint32) (weight chain.Balance, salt, encoded []byte) {
+		weight, salt = chain.Balance{Lo: 1e17 * uint64(1+(subnet+epoch)%10)}, []byte{byte(subnet), byte(epoch), 7}
+		var e scale.Encoder
+		e.U128(weight)
+		e.Bytes(salt)
+		return weight, salt, e.Buf
+	}
+	var commits, reveals []any
+	for _, subnet := range subnets {
+		weight, salt, encoded := secret(subnet)
+		commits = append(commits, map[string]any{"subnet_id": subnet, "weight": chain.Hash(blake2b.Sum256(encoded))})
+		if r.one(8) {
+			weight = weight.SatAdd(weight)
+		}
+		reveals = append(reveals, map[string]any{"subnet_id": subnet, "weight": weight, "salt": salt})
+	}
+	switch {
+	case offset == 4 || r.one(30):
+		add(hot, "Network", "commit_overwatch_subnet_weights", map[string]any{"overwatch_node_id": id, "commit_weights": commits})
+	case offset == 17 || r.one(30):
+		add(hot, "Network", "reveal_overwatch_subnet_weights", map[string]any{"overwatch_node_id": id, "reveals": reveals})
+	case offset == 10 && epoch%4 == 0:
+		add(cold, "Network", "add_to_overwatch_stake", map[string]any{"overwatch_node_id": id, "hotkey": hot.ID(), "stake_to_be_added": chain.Tensor(10)})
+	case offset == 10 && epoch%4 == 1 && len(subnets) > 0:
+		add(cold, "Network", "set_overwatch_node_peer_id", map[string]any{"subnet_id": subnets[0], "overwatch_node_id": id, "peer_id": peerText(int(500 + epoch))})
+	case offset == 10 && epoch%4 == 2:
+		add(cold, "Network", "remove_overwatch_stake", map[string]any{"hotkey": hot.ID(), "stake_to_be_removed": chain.Tensor(5)})
+	case offset == 12 && epoch%15 == 14:
+		add(cold, "Network", "remove_overwatch_node", map[string]any{"overwatch_node_id": id})
 	}
 }
 
