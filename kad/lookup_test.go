@@ -154,3 +154,16 @@ func TestLookupManyTargets(t *testing.T) {
 		t.Errorf("%d asks: targets are not packed", asks)
 	}
 }
+
+// Every node finds every other by its ID.
+func TestLookupFindsEveryNode(t *testing.T) {
+	w := newWorld(300)
+	for i, c := range w.contacts {
+		self := w.contacts[(i+150)%len(w.contacts)]
+		l := kad.NewLookup(kad.LookupConfig{Self: self.ID, Targets: []kad.ID{c.ID}, Want: 3}, w.tables[self.Peer].Nearest(nil, c.ID, 20, kad.ID{}))
+		w.run(t, l)
+		if got := l.Nearest(nil, c.ID, 1); len(got) != 1 || got[0] != c {
+			t.Fatalf("%s does not find %s: %v", self.ID.Short(), c.ID.Short(), got)
+		}
+	}
+}
