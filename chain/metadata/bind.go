@@ -340,6 +340,20 @@ type step struct {
 	field int // index in the Go struct, -1 to skip
 	plan  *plan
 	skip  TypeID
+	fixed int // bytes to skip, if that is known; else -1
+}
+
+// merge joins neighbouring skips of known size.
+func merge(steps []step) []step {
+	out := make([]step, 0, len(steps))
+	for _, s := range steps {
+		if n := len(out); n > 0 && s.field < 0 && s.fixed >= 0 && out[n-1].field < 0 && out[n-1].fixed >= 0 {
+			out[n-1].fixed += s.fixed
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // fields binds a Go struct, or a slice of dynamic values, to a list of fields.
@@ -352,7 +366,7 @@ func (c *compiler) fields(t reflect.Type, fs []Field) (*plan, error) {
 	}
 	steps := make([]step, len(fs))
 	for i := range fs {
-		steps[i] = step{field: -1, skip: fs[i].Type}
+		steps[i] = step{field: -1, skip: fs[i].Type, fixed: c.r.fixed[fs[i].Type]}
 	}
 	named := len(fs) == 0 || fs[0].Name != ""
 	var p plan
@@ -393,11 +407,15 @@ func (c *compiler) fields(t reflect.Type, fs []Field) (*plan, error) {
 			p.unfit = fmt.Errorf("%w: %s lacks the field %d %s", ErrMismatch, t, i+1, fs[i].Name)
 		}
 	}
+	merged := merge(steps)
 	p.dec = func(d *scale.Decoder, v reflect.Value) {
-		for i := range steps {
-			if s := &steps[i]; s.field >= 0 {
+		for i := range merged {
+			switch s := &merged[i]; {
+			case s.field >= 0:
 				s.plan.dec(d, v.Field(s.field))
-			} else {
+			case s.fixed >= 0:
+				d.View(s.fixed)
+			default:
 				c.r.Skip(d, s.skip)
 			}
 		}

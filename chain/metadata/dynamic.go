@@ -246,10 +246,13 @@ func (r *Registry) Skip(d *scale.Decoder, id TypeID) {
 		d.View(n)
 		return
 	}
+	if r.bytes[id] { // of varying length, so a Vec
+		d.BytesView()
+		return
+	}
 	if !d.Enter() {
 		return
 	}
-	defer d.Leave()
 	t := &r.m.Types[id]
 	switch t.Kind {
 	case KindComposite:
@@ -275,6 +278,7 @@ func (r *Registry) Skip(d *scale.Decoder, id TypeID) {
 	case KindBitSequence:
 		r.decodeBits(d, t)
 	}
+	d.Leave()
 }
 
 func (r *Registry) skipFields(d *scale.Decoder, fs []Field) {
