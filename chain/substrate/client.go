@@ -53,7 +53,7 @@ func Dial(ctx context.Context, cfg Config) (*Client, error) {
 		if err == nil {
 			c.setConn(cn, nil)
 			c.wg.Add(1)
-			go func() { defer c.wg.Done(); c.supervise(cn) }()
+			go func() { defer c.wg.Done(); c.supervise(cn) }() //nolint:contextcheck // lives as long as the client, not as Dial
 			c.watchRuntime()
 			return c, nil
 		}

@@ -72,3 +72,29 @@ func unhex(t testing.TB, s string) []byte {
 	}
 	return b
 }
+
+// nodeInfoFields is a node of G2 with nothing special.
+func nodeInfoFields(peer map[string]any) map[string]any {
+	zero := make([]byte, 20)
+	identity := map[string]any{}
+	for _, name := range []string{"name", "url", "image", "discord", "x", "telegram", "github", "hugging_face", "description", "misc"} {
+		identity[name] = ""
+	}
+	return map[string]any{
+		"subnet_id": 128001, "subnet_node_id": 7, "coldkey": zero, "hotkey": zero, "peer_info": peer, "bootnode_peer_info": peer,
+		"identity": identity, "classification": map[string]any{"node_class": "Validator", "start_epoch": 3},
+		"delegate_reward_rate": 0, "last_delegate_reward_rate_update": 0, "stake_balance": "100000000000000000000",
+		"total_node_delegate_stake_shares": 0, "node_delegate_stake_balance": 0,
+		"coldkey_reputation": map[string]any{
+			"start_epoch": 0, "score": 0, "lifetime_node_count": 0, "total_active_nodes": 0, "total_increases": 0, "total_decreases": 0,
+			"average_attestation": 0, "last_validator_epoch": 0, "ow_score": 0,
+		},
+		"subnet_node_reputation": "1000000000000000000", "consecutive_idle_epochs": 0, "consecutive_included_epochs": 0,
+	}
+}
+
+func encodeAny(rt *runtime, id metadata.TypeID, v any) ([]byte, error) {
+	var e scale.Encoder
+	err := rt.reg.EncodeValue(&e, id, v)
+	return e.Buf, err
+}

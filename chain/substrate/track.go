@@ -5,8 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hypertensor-blockchain/mesh/chain"
+)
+
+// A node that reports nothing for so long is not waited for: the blocks are searched instead.
+const (
+	quietBlocks = 5
+	leastQuiet  = 10 * time.Second
 )
 
 // track follows a transaction to its end. A watch tells when it runs well; what decides is always what the blocks contain.
@@ -35,12 +42,18 @@ func (c *Client) watch(ctx context.Context, t *tx) (r chain.Receipt, done bool, 
 		t.cn.unsubscribe("author_unwatchExtrinsic", t.watch)
 		t.cn, t.watch = nil, nil
 	}()
+	quiet := max(leastQuiet, quietBlocks*c.rt.Load().params.BlockTime)
+	silence := time.NewTimer(quiet)
+	defer silence.Stop()
 	for {
 		select {
+		case <-silence.C:
+			return r, false, nil
 		case b, ok := <-t.watch.updates:
 			if !ok {
 				return r, false, nil
 			}
+			silence.Reset(quiet)
 			r, verdict, err := c.report(ctx, t, b)
 			if verdict != undecided || err != nil {
 				return r, verdict == decided, err
