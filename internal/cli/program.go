@@ -133,7 +133,7 @@ func (e *env) root(alias string) *cobra.Command {
 	}
 	root := e.tree()
 	root.AddCommand(e.upCmd(), e.chainCmd(), e.nodeCmd(), e.bootnodeCmd(), e.keygenCmd(), e.keyviewCmd(), e.versionCmd())
-	root.AddCommand(e.subnetCmd(), e.stakeCmd(), e.overwatchCmd(), e.accountCmd(), e.simCmd())
+	root.AddCommand(e.subnetCmd(), e.stakeCmd(), e.overwatchCmd(), e.accountCmd(), e.simCmd(), e.dhtCmd(), e.benchCmd())
 	return e.dress(root)
 }
 
