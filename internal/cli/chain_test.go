@@ -21,7 +21,7 @@ import (
 // devChain runs an embedded chain that makes a block with each transaction, and returns its address.
 func devChain(t *testing.T) string {
 	t.Helper()
-	g, err := chainDevFlags{epochLength: 20, sudo: "alith", seed: "test"}.genesis()
+	g, err := (&chainDevFlags{epochLength: 20, sudo: "alith", seed: "test"}).genesis()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,22 +2,17 @@ package cli
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/chain/devchain"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native"
-	"github.com/hypertensor-blockchain/mesh/identity/account"
 )
 
 // rpcFile is the file in the chain's data folder that holds the address of its RPC while it runs.
@@ -32,6 +27,7 @@ func (e *env) chainCmd() *cobra.Command {
 // chainDevFlags are the flags of `chain dev`.
 type chainDevFlags struct {
 	dataDir, listen, seal, seed, sudo string
+	engine, chainSpec, runtimeCache   string
 	blockTime                         time.Duration
 	epochLength, finalityLag          uint32
 	accounts                          []string
@@ -47,22 +43,28 @@ func (e *env) chainDevCmd() *cobra.Command {
 the JSON-RPC that polkadot.js and py-substrate-interface speak, on WebSocket and HTTP. The accounts Alith, Baltathar, Charleth, Dorothy,
 Ethan and Faith, whose keys everybody knows, hold 1,000,000 TENSOR each; Alith is sudo.
 
+--chain-spec runs the very runtime of a chain instead, of any generation, from its raw specification: same RPC, same accounts on top.
+There the epoch's length and the election are the runtime's own.
+
 Without --data-dir the chain lives in memory. A folder keeps it, crash-safe, and is bound to the genesis it was made with.`,
-		Example: "  mesh chain dev --block-time 1s\n  mesh chain dev --data-dir ./chain --listen 127.0.0.1:9944 --seal instant",
+		Example: "  mesh chain dev --block-time 1s\n  mesh chain dev --data-dir ./chain --listen 127.0.0.1:9944 --seal instant\n  mesh chain dev --chain-spec spec-raw.json --block-time 1s",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return e.runChainDev(cmd.Context(), f)
+			return e.runChainDev(cmd.Context(), &f, func(flag string) bool { return cmd.Flags().Changed(flag) })
 		},
 	}
 	fl := c.Flags()
+	fl.StringVar(&f.engine, "engine", "", "what executes the blocks: native (default) or wasm, a chain's own runtime from --chain-spec")
+	fl.StringVar(&f.chainSpec, "chain-spec", "", "raw chain specification or runtime `file` for --engine wasm, which it implies")
+	fl.StringVar(&f.runtimeCache, "runtime-cache", "", "`folder` that keeps compiled runtimes; default in the user's cache folder, none: compile each time")
 	fl.StringVar(&f.dataDir, "data-dir", "", "`folder` that keeps the chain; empty: in memory")
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:9944", "`address` of the RPC; whoever reaches it may steer the chain")
 	fl.DurationVar(&f.blockTime, "block-time", 6*time.Second, "time between blocks")
 	fl.StringVar(&f.seal, "seal", "interval", "when a block is made: interval, instant (with each transaction) or manual (dev_mine)")
-	fl.Uint32Var(&f.epochLength, "epoch-length", 20, "blocks of an epoch, from 4")
+	fl.Uint32Var(&f.epochLength, "epoch-length", 20, "blocks of an epoch, from 4; native engine only")
 	fl.Uint32Var(&f.finalityLag, "finality-lag", 1, "blocks between the best and the finalized one")
-	fl.StringVar(&f.seed, "seed", "", "seed of the election, any text: the same seed elects the same")
+	fl.StringVar(&f.seed, "seed", "", "seed of the election, any text: the same seed elects the same; native engine only")
 	fl.StringSliceVar(&f.accounts, "genesis-account", nil, "further account with its TENSOR, `0x..=100`; may be repeated")
-	fl.StringVar(&f.sudo, "sudo", "alith", "administrator: a development account's name or an address")
+	fl.StringVar(&f.sudo, "sudo", "alith", "administrator, if the chain has one: a development account's name or an address")
 	fl.BoolVar(&f.withParent, "with-parent", false, "stop when stdin ends")
 	if err := fl.MarkHidden("with-parent"); err != nil {
 		panic(err) // the line above defines it
@@ -70,64 +72,33 @@ Without --data-dir the chain lives in memory. A folder keeps it, crash-safe, and
 	return c
 }
 
-func (f chainDevFlags) genesis() (devchain.Genesis, error) {
-	g := devchain.Genesis{Accounts: make(map[chain.AccountID]chain.Balance), EpochLength: f.epochLength}
-	for _, name := range account.DevNames() {
-		a, err := account.Dev(name)
-		if err != nil {
-			return g, err
-		}
-		g.Accounts[a.ID()] = chain.Tensor(1_000_000)
-	}
-	for _, x := range f.accounts {
-		id, amount, _ := strings.Cut(x, "=")
-		a, err := chain.ParseAccountID(id)
-		if err != nil {
-			return g, usagef("--genesis-account %q: %w", x, err)
-		}
-		if g.Accounts[a], err = chain.ParseTensor(amount); err != nil {
-			return g, usagef("--genesis-account %q: %w", x, err)
-		}
-	}
-	if a, err := account.Dev(f.sudo); err == nil {
-		g.Sudo = a.ID()
-	} else if g.Sudo, err = chain.ParseAccountID(f.sudo); err != nil {
-		return g, usagef("--sudo %q: want %s or an address", f.sudo, strings.Join(account.DevNames(), ", "))
-	}
-	if raw, err := hex.DecodeString(strings.TrimPrefix(f.seed, "0x")); err == nil && len(raw) == len(g.Seed) {
-		copy(g.Seed[:], raw)
-	} else if copy(g.Seed[:], f.seed) < len(f.seed) {
-		return g, usagef("--seed: at most %d characters, or 64 hex digits", len(g.Seed))
-	}
-	return g, nil
-}
-
-func (e *env) runChainDev(ctx context.Context, f chainDevFlags) (err error) {
+func (e *env) runChainDev(ctx context.Context, f *chainDevFlags, changed func(flag string) bool) (err error) {
 	log, closeLog, err := e.log.logger(e.stderr)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
-	g, err := f.genesis()
-	if err != nil {
-		return err
-	}
 	seal, err := devchain.ParseSealMode(f.seal)
 	if err != nil {
 		return usageError{err}
 	}
-	cfg := devchain.Config{DataDir: f.dataDir, Genesis: g, Seal: seal, BlockTime: f.blockTime, FinalityLag: f.finalityLag, Logger: log}
+	cfg := devchain.Config{DataDir: f.dataDir, Seal: seal, BlockTime: f.blockTime, FinalityLag: f.finalityLag, Logger: log}
 	if err := cfg.Validate(); err != nil {
 		return usageError{err}
 	}
-	if f.epochLength < 4 {
-		return usagef("--epoch-length %d: at least 4, because three offsets are the chain's own", f.epochLength)
+	engine, err := e.makeEngine(ctx, f, changed, log)
+	if err != nil {
+		return err
 	}
-	c, err := devchain.New(cfg, native.New(native.Config{EpochLength: g.EpochLength, Seed: g.Seed}))
+	defer func() { err = errors.Join(err, engine.close()) }()
+	cfg.Genesis, cfg.Spec = engine.genesis, engine.spec
+	c, err := devchain.New(cfg, engine.Engine)
 	if err != nil {
 		return chainOpenError(f.dataDir, err)
 	}
-	srv := devchain.NewServer(c, devchain.ServerConfig{Listen: f.listen, ImplVersion: e.version(), Logger: log})
+	srv := devchain.NewServer(c, devchain.ServerConfig{
+		Listen: f.listen, ChainName: engine.name, Properties: engine.properties, ImplVersion: e.version(), Logger: log,
+	})
 	addr, err := srv.Listen()
 	if err != nil {
 		err = errors.Join(err, c.Close())
