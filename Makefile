@@ -52,9 +52,10 @@ sim: build ## the DHT under attack: 10,000 simulated nodes, 20 % forging, 30 % o
 	./$(BIN) sim dht --nodes 10000 --lookups 2000 --forging 0.2 --dead 0.3 --paths 8 --replicas 8 --seed 1
 
 .PHONY: bench
-bench: ## every Go benchmark, results in bench/results
+bench: build ## every Go benchmark, then a swarm of 16 hosts; results in bench/results
 	@mkdir -p bench/results
 	$(GO) test -run '^$$' -bench . -benchmem ./... | tee bench/results/$$(date +%Y-%m-%d).txt
+	./$(BIN) bench dht | tee -a bench/results/$$(date +%Y-%m-%d).txt
 
 .PHONY: lint
 lint: ## go vet and golangci-lint, pinned in tools/go.mod
