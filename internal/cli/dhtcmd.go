@@ -408,7 +408,7 @@ func (e *env) stored(f *dhtFlags, s *inspect.Stored) error {
 		return silentError{errors.New(s.Reason)}
 	}
 	if !s.OK {
-		return failf("the keys of a subnet are fixed: heartbeat, commit_epoch_N, reveal_epoch_N and its application's; all of them want --sign", "%s", clean(s.Reason))
+		return refused(s)
 	}
 	return e.show(false, s, func() string {
 		var b strings.Builder
@@ -418,6 +418,28 @@ func (e *env) stored(f *dhtFlags, s *inspect.Stored) error {
 		}
 		return b.String()
 	})
+}
+
+// refused says why a record was not stored.
+func refused(s *inspect.Stored) error {
+	answers := make(map[string]int)
+	for _, a := range s.Answers {
+		answers[clean(a.Answer)]++
+	}
+	var said []string
+	for _, a := range sortedKeys(answers) {
+		said = append(said, fmt.Sprintf("%d said %q", answers[a], a))
+	}
+	next := "is the node in its swarm? `mesh dht peers` shows"
+	switch {
+	case s.Older > 0:
+		next = "a record that ends later is there already: give a longer --expires"
+	case answers["invalid"] > 0:
+		next = "a rule of the subnet refuses it: its keys are heartbeat, commit_epoch_N and reveal_epoch_N of this epoch, each in its time and with --sign, and those of its application"
+	case len(said) == 0:
+		return failf(next, "not stored: %s", clean(s.Reason))
+	}
+	return failf(next, "stored at %d of %d nodes: %s", s.Accepted, s.Wanted, strings.Join(said, ", "))
 }
 
 func (e *env) dhtPingCmd() *cobra.Command {

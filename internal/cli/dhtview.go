@@ -112,7 +112,11 @@ as those of Python nodes. As a client it shows the table that the client filled 
 
 func tableText(t *inspect.Table, now time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s at %s\n%d contacts in %d buckets, %d spare, %d banned; the swarm has about %.0f nodes\n", t.Self, t.ID, t.Live, len(t.Buckets), t.Spare, t.Banned, t.NetworkSize)
+	fmt.Fprintf(&b, "%s at %s\n%d contacts in %d buckets, %d spare, %d banned", t.Self, t.ID, t.Live, len(t.Buckets), t.Spare, t.Banned)
+	if t.NetworkSize > 0 {
+		fmt.Fprintf(&b, "; the swarm has about %.0f nodes", t.NetworkSize)
+	}
+	b.WriteByte('\n')
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for i, x := range t.Buckets {
 		own := ""
@@ -324,9 +328,9 @@ func crawlText(g *inspect.Graph) string {
 	fmt.Fprintln(w, "ID\tPEER\tRTT\tKNOWS\tKNOWN BY\tCHAIN\tADDRESS")
 	dead := 0
 	for i, n := range g.Nodes {
-		rtt, addr := fmt.Sprintf("%.1f ms", n.RTT), "-"
+		rtt, addr, by := fmt.Sprintf("%.1f ms", n.RTT), "-", fmt.Sprint(in[i])
 		if n.Self {
-			rtt = "here"
+			rtt, by = "here", "-" // nobody names the one who asks
 		}
 		if len(n.Addrs) > 0 {
 			addr = n.Addrs[0]
@@ -335,7 +339,7 @@ func crawlText(g *inspect.Graph) string {
 			dead++
 			rtt, addr = "none", clean(n.Error)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", n.ID[:min(len(n.ID), 8)], n.Peer, rtt, out[i], in[i], dash(n.About), addr)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", n.ID[:min(len(n.ID), 8)], n.Peer, rtt, out[i], by, dash(n.About), addr)
 	}
 	flush(w)
 	fmt.Fprintf(&b, "%d nodes, %d without an answer, %d links, in %.0f ms", len(g.Nodes), dead, len(g.Links), g.Took)
@@ -372,6 +376,8 @@ func dotText(g *inspect.Graph) string {
 	for _, l := range g.Links {
 		back := known[[2]int{l[1], l[0]}]
 		switch {
+		case g.Nodes[l[0]].Self: // nobody names the one who asks: what the others know of it is not known
+			fmt.Fprintf(&b, "  n%d -> n%d;\n", l[0], l[1])
 		case back && l[0] < l[1]:
 			fmt.Fprintf(&b, "  n%d -> n%d [dir=none];\n", l[0], l[1])
 		case !back:

@@ -327,7 +327,10 @@ func printable(s string) string {
 // Table shows the routing table.
 func (d *Direct) Table(context.Context) (*Table, error) {
 	s := d.DHT.Stats()
-	t := &Table{Self: d.Host.ID().String(), ID: d.DHT.ID().String(), Live: s.Peers, Spare: s.SparePeers, NetworkSize: s.NetworkSize, Banned: s.Banned}
+	t := &Table{Self: d.Host.ID().String(), ID: d.DHT.ID().String(), Live: s.Peers, Spare: s.SparePeers, Banned: s.Banned}
+	if s.NetworkSizeConfident {
+		t.NetworkSize = s.NetworkSize
+	}
 	for _, b := range d.DHT.Table() {
 		v := Bucket{
 			Prefix: b.Prefix.String(), Depth: b.Depth, Own: b.Prefix.CommonPrefixLen(d.DHT.ID()) >= b.Depth, Updated: b.Updated.UTC(),

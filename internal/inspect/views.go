@@ -143,7 +143,7 @@ type Table struct {
 	ID          string   `json:"id"`
 	Live        int      `json:"live"`
 	Spare       int      `json:"spare"`
-	NetworkSize float64  `json:"network_size"` // estimate
+	NetworkSize float64  `json:"network_size"` // estimate; 0 while there is none
 	Banned      int      `json:"banned"`       // left out of searches for a while
 	Buckets     []Bucket `json:"buckets"`
 }
