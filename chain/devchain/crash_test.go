@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -107,4 +108,37 @@ func TestKill(t *testing.T) {
 		}
 	}
 	t.Logf("%d blocks, %d final ones checked", last, len(known))
+}
+
+// TestMemoryIsFlat makes 10,000 blocks with transactions and expects the
+// memory of the first half to do.
+func TestMemoryIsFlat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a long run")
+	}
+	c := newTestChain(t, Config{History: 64, KeepBlocks: 1000})
+	used := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	nonce := uint32(0)
+	run := func(blocks int) {
+		for range blocks {
+			for acc := range byte(4) {
+				mustSubmit(t, c, toyTx(acc, nonce, 0, opSet, append(make([]byte, 200), byte(nonce))...))
+			}
+			nonce++
+			mustMine(t, c, 1)
+		}
+	}
+	run(5000)
+	before := used()
+	run(10_000)
+	after := used()
+	t.Logf("%d KiB after 5,000 blocks, %d KiB after 15,000", before>>10, after>>10)
+	if after > before+before/4+1<<20 {
+		t.Errorf("memory grows: %d to %d bytes", before, after)
+	}
 }

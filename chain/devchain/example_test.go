@@ -58,7 +58,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("block", c.Head().Number(), "state", st.Get([]byte("number")))
+	fmt.Println("block", c.Head().Number(), "state", int(st.Get([]byte("number"))[0]))
 
 	res, err := http.Post("http://"+addr.String(), "application/json",
 		strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"state_getStorage","params":["0x6e756d626572"]}`))
@@ -74,7 +74,7 @@ func Example() {
 	cancel()
 	fmt.Println(<-done, <-done, res.Body.Close(), c.Close())
 	// Output:
-	// block 3 state [3]
+	// block 3 state 3
 	// {"jsonrpc":"2.0","id":1,"result":"0x03"}
 	// <nil> <nil> <nil> <nil>
 }

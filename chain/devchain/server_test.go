@@ -469,8 +469,8 @@ func TestSlowClientIsDropped(t *testing.T) {
 func TestTooManyConnections(t *testing.T) {
 	r := newRig(t, Config{}, ServerConfig{MaxConnections: 1})
 	r.dial()
-	_, res, err := websocket.Dial(t.Context(), r.url, nil)
-	if err == nil || res.StatusCode != 503 {
+	_, res, err := websocket.Dial(t.Context(), r.url, nil) //nolint:bodyclose // Dial closes it when it fails
+	if err == nil || res.StatusCode != http.StatusServiceUnavailable {
 		t.Fatalf("%v %v", res, err)
 	}
 }

@@ -46,10 +46,10 @@ var errDropped = errors.New("dropped on purpose")
 func (c *wsConn) run(parent context.Context, ws *websocket.Conn) {
 	stop := context.AfterFunc(parent, c.cancel)
 	defer stop()
-	ws.SetReadLimit(-1) // readMessage has the limit, and answers before it closes
-	c.spawn(func() { c.writer(ws) })
-	c.spawn(func() { c.pinger(ws) })
-	err := c.reader(ws)
+	ws.SetReadLimit(-1)              // readMessage has the limit, and answers before it closes
+	c.spawn(func() { c.writer(ws) }) //nolint:contextcheck // the connection's own context, which ends with parent
+	c.spawn(func() { c.pinger(ws) }) //nolint:contextcheck // as above
+	err := c.reader(ws)              //nolint:contextcheck // as above
 	switch {
 	case errors.Is(err, errMessageTooBig):
 		c.enqueue(fail(nil, c.s.requestTooBig()))

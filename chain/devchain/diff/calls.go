@@ -264,10 +264,10 @@ func (r *run) ordered(e *scale.Encoder, t *metadata.Type, name string, depth int
 		for k.Kind == metadata.KindComposite && len(k.Fields) == 1 {
 			k = r.reg.Type(k.Fields[0].Type)
 		}
-		switch {
-		case k.Kind == metadata.KindPrimitive:
+		switch k.Kind { //nolint:exhaustive // other keys are in the order of their bytes
+		case metadata.KindPrimitive:
 			slices.Reverse(key) // little endian
-		case k.Kind == metadata.KindSequence:
+		case metadata.KindSequence:
 			key = scale.NewDecoder(key).Bytes()
 		}
 		if keyType != elem {

@@ -79,14 +79,14 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		e.cache = cache
 		rc = rc.WithCompilationCache(cache)
 	}
-	e.wz = wazero.NewRuntimeWithConfig(e.ctx, rc)
+	e.wz = wazero.NewRuntimeWithConfig(e.ctx, rc) //nolint:contextcheck // it outlives the caller's context, until Close
 	code := cfg.Spec.Top[codeKey]
 	if len(code) == 0 {
 		return nil, errors.Join(fmt.Errorf("%w: it has no runtime", ErrSpec), e.Close())
 	}
 	st := devchain.NewState()
 	e.fill(st)
-	rt, err := e.compile(code, st)
+	rt, err := e.compile(code, st) //nolint:contextcheck // as above
 	if err != nil {
 		return nil, errors.Join(err, e.Close())
 	}

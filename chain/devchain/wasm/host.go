@@ -1,13 +1,13 @@
 package wasm
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math"
 
@@ -305,17 +305,23 @@ func appendItem(list, item []byte) []byte {
 // clearPrefix removes keys up to an Option<u32> limit and says how many, and
 // whether that were all.
 func clearPrefix(st devchain.State, prefix, limit []byte) []byte {
-	most := -1
+	most := int64(-1)
 	if len(limit) == 5 && limit[0] == 1 {
-		most = int(binary.LittleEndian.Uint32(limit[1:]))
+		most = int64(binary.LittleEndian.Uint32(limit[1:]))
 	}
-	removed, more := 0, false
-	if o, ok := st.(*devchain.Overlay); ok {
-		removed, more = o.DeletePrefixLimit(prefix, most)
-	} else {
-		panic(fmt.Errorf("wasm: state is a %T", st))
+	removed, more := uint32(0), false
+	key := prefix
+	if st.Get(prefix) == nil {
+		key = st.Next(prefix)
 	}
-	return binary.LittleEndian.AppendUint32([]byte{byte(flag(more))}, uint32(removed))
+	for ; key != nil && bytes.HasPrefix(key, prefix); key = st.Next(key) {
+		if more = most >= 0 && int64(removed) >= most; more {
+			break
+		}
+		st.Delete(key)
+		removed++
+	}
+	return binary.LittleEndian.AppendUint32([]byte{byte(flag(more))}, removed)
 }
 
 // compact reads a SCALE compact integer; size 0 when there is none.
