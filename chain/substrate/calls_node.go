@@ -14,7 +14,7 @@ type NodeRegistration struct {
 	Hotkey             chain.AccountID // signs for the node; on G3 the zero account stands for the validator's own
 	Validator          uint32          // whose node it is (G3)
 	Peer               chain.PeerAddr
-	Bootnode, Client   *chain.PeerAddr // further identities of the same operator
+	Bootnode, Client   *chain.PeerAddr // further identities of the same operator; G1 wants all three, and different ones
 	DelegateRewardRate chain.Balance   // share of the rewards for delegators (G1, G2)
 	Stake              chain.Balance
 	Unique, NonUnique  []byte           // free parameters; nil for none
@@ -38,7 +38,7 @@ func RegisterSubnetNode(r NodeRegistration) Call {
 		address = r.Bootnode.Multiaddr
 	}
 	g1 := network("register_subnet_node", "subnet_id", r.Subnet, "hotkey", r.Hotkey, "peer_id", r.Peer.PeerID,
-		"bootnode_peer_id", peerIDOr(r.Bootnode, r.Peer), "client_peer_id", peerIDOr(r.Client, r.Peer), "bootnode", option(address),
+		"bootnode_peer_id", peerIDOf(r.Bootnode), "client_peer_id", peerIDOf(r.Client), "bootnode", option(address),
 		"delegate_reward_rate", r.DelegateRewardRate, "stake_to_be_added", r.Stake,
 		"unique", option(r.Unique), "non_unique", option(r.NonUnique), "max_burn_amount", r.MaxBurn)
 	return g2.or(g3).or(g1)
@@ -51,9 +51,9 @@ func toPeerInfo(a *chain.PeerAddr) *peerInfo {
 	return &peerInfo{PeerID: a.PeerID, Multiaddr: option(a.Multiaddr)}
 }
 
-func peerIDOr(a *chain.PeerAddr, other chain.PeerAddr) string {
+func peerIDOf(a *chain.PeerAddr) string {
 	if a == nil {
-		return other.PeerID
+		return ""
 	}
 	return a.PeerID
 }

@@ -79,7 +79,7 @@ type subnetData struct {
 	StartEpoch chain.Epoch
 }
 
-// storedNode is a node in storage. G1 has bare peer IDs and one binary address; G3 has no hotkey here.
+// storedNode is a node in storage. G1 has bare peer IDs and one address; G3 has no hotkey here.
 type storedNode struct {
 	ID             chain.NodeID
 	ValidatorID    uint32          `scale:"validator_id,optional"`
@@ -90,7 +90,30 @@ type storedNode struct {
 	PeerID         string          `scale:"peer_id,optional"`
 	BootnodePeerID string          `scale:"bootnode_peer_id,optional"`
 	ClientPeerID   string          `scale:"client_peer_id,optional"`
+	Bootnode       *[]byte         `scale:"bootnode,optional"`
 	Classification classification
+}
+
+func (s *storedNode) node(id chain.SubnetID) chain.Node {
+	n := chain.Node{
+		Subnet: id, ID: s.ID, Hotkey: s.Hotkey, Bootnode: s.BootnodeInfo.addr(), Client: s.ClientInfo.addr(),
+		Class: s.Classification.NodeClass, StartEpoch: s.Classification.StartEpoch,
+	}
+	if a := s.PeerInfo.addr(); a != nil {
+		n.Peer = *a
+	}
+	barePeers(&n, s.PeerID, s.BootnodePeerID, s.ClientPeerID, s.Bootnode)
+	return n
+}
+
+// barePeers fills in the peers as G1 has them; elsewhere peer is empty.
+func barePeers(n *chain.Node, peer, bootnode, client string, address *[]byte) {
+	if peer == "" {
+		return
+	}
+	n.Peer.PeerID = peer
+	n.Bootnode = (&peerInfo{PeerID: bootnode, Multiaddr: address}).addr()
+	n.Client = (&peerInfo{PeerID: client}).addr()
 }
 
 // nodeInfo is a node as the runtime API returns it.
@@ -99,16 +122,20 @@ type nodeInfo struct {
 	SubnetNodeID   chain.NodeID
 	Coldkey        chain.AccountID
 	Hotkey         chain.AccountID
-	PeerInfo       peerInfo
-	BootnodeInfo   *peerInfo `scale:"bootnode_peer_info"`
-	ClientInfo     *peerInfo `scale:"client_peer_info"`
+	PeerInfo       peerInfo  `scale:"peer_info,optional"`
+	BootnodeInfo   *peerInfo `scale:"bootnode_peer_info,optional"`
+	ClientInfo     *peerInfo `scale:"client_peer_info,optional"`
+	PeerID         string    `scale:"peer_id,optional"` // from here to Bootnode: G1
+	BootnodePeerID string    `scale:"bootnode_peer_id,optional"`
+	ClientPeerID   string    `scale:"client_peer_id,optional"`
+	Bootnode       *[]byte   `scale:"bootnode,optional"`
 	Classification classification
 	StakeBalance   chain.Balance
-	Reputation     chain.Balance  `scale:"subnet_node_reputation,optional"` // G2
+	Reputation     chain.Balance  `scale:"subnet_node_reputation,optional"` // G1, G2
 	ReputationG3   *chain.Balance `scale:"reputation,optional"`
 }
 
-func (n *nodeInfo) node() chain.Node {
+func (n *nodeInfo) node(g Generation) chain.Node {
 	out := chain.Node{
 		Subnet: n.SubnetID, ID: n.SubnetNodeID, Coldkey: n.Coldkey, Hotkey: n.Hotkey,
 		Bootnode: n.BootnodeInfo.addr(), Client: n.ClientInfo.addr(),
@@ -118,8 +145,12 @@ func (n *nodeInfo) node() chain.Node {
 	if a := n.PeerInfo.addr(); a != nil {
 		out.Peer = *a
 	}
-	if n.ReputationG3 != nil {
+	barePeers(&out, n.PeerID, n.BootnodePeerID, n.ClientPeerID, n.Bootnode)
+	switch {
+	case n.ReputationG3 != nil:
 		out.Reputation = *n.ReputationG3
+	case g == G3 || g == G3b:
+		out.Reputation = chain.OneTensor() // written down when it first changes
 	}
 	return out
 }

@@ -19,59 +19,71 @@ func (g Generation) definitions() []metadata.Definition {
 			subnet_node_queue_epochs: u32, idle_classification_epochs: u32, included_classification_epochs: u32,
 			delegate_stake_percentage: u128, last_delegate_stake_rewards_update: u32, node_burn_rate_alpha: u128, current_node_burn_rate: u128,`
 		subnetMiddle = `max_registered_nodes: u32, owner: Option<AccountId20>, pending_owner: Option<AccountId20>, registration_epoch: Option<u32>,
-			prev_pause_epoch: u32, slot_index: Option<u32>, slot_assignment: Option<u32>,
+			prev_pause_epoch: u32,`
+		subnetLater = `slot_index: Option<u32>, slot_assignment: Option<u32>,
 			subnet_node_min_weight_decrease_reputation_threshold: u128, reputation: u128, min_subnet_node_reputation: u128,
 			absent_decrease_reputation_factor: u128, included_increase_reputation_factor: u128,
 			below_min_weight_decrease_reputation_factor: u128, non_attestor_decrease_reputation_factor: u128,
 			non_consensus_attestor_decrease_reputation_factor: u128, validator_absent_subnet_node_reputation_factor: u128,
 			validator_non_consensus_subnet_node_reputation_factor: u128,`
-		subnetTail = `bootnode_access: BTreeSet<AccountId20>, bootnodes: BTreeMap<Vec<u8>,Vec<u8>>,
-			total_nodes: u32, total_active_nodes: u32, total_electable_nodes: u32, current_min_delegate_stake: u128, total_subnet_stake: u128,
+		bootnodes  = `bootnode_access: BTreeSet<AccountId20>, bootnodes: BTreeMap<Vec<u8>,Vec<u8>>,`
+		subnetTail = `total_nodes: u32, total_active_nodes: u32, total_electable_nodes: u32, current_min_delegate_stake: u128, total_subnet_stake: u128,
 			total_subnet_delegate_stake_shares: u128, total_subnet_delegate_stake_balance: u128}`
 	)
-	shared := []metadata.Definition{
+	const (
+		identity = `identity: {name: Vec<u8>, url: Vec<u8>, image: Vec<u8>, discord: Vec<u8>, x: Vec<u8>, telegram: Vec<u8>,
+			github: Vec<u8>, hugging_face: Vec<u8>, description: Vec<u8>, misc: Vec<u8>},`
+		rates = `delegate_reward_rate: u128, last_delegate_reward_rate_update: u32,
+			unique: Option<Vec<u8>>, non_unique: Option<Vec<u8>>, stake_balance: u128,
+			total_node_delegate_stake_shares: u128, node_delegate_stake_balance: u128,
+			coldkey_reputation: Reputation, subnet_node_reputation: u128,
+			node_slot_index: Option<u32>, consecutive_idle_epochs: u32, consecutive_included_epochs: u32}`
+		peers    = `peer_info: PeerInfo, bootnode_peer_info: Option<PeerInfo>, client_peer_info: Option<PeerInfo>,`
+		coldkeys = `initial_coldkeys: Option<BTreeMap<AccountId20,u32>>, initial_coldkey_data: Option<BTreeMap<AccountId20,u32>>,`
+		stake    = `{subnet_id: Option<u32>, subnet_node_id: Option<u32>, hotkey: AccountId20, balance: u128}`
+		entries  = `{subnet_bootnodes: BTreeMap<Vec<u8>,Vec<u8>>,
+			node_bootnodes: BTreeMap<Vec<u8>,Option<Vec<u8>>>, registered_bootnodes: BTreeMap<Vec<u8>,Option<Vec<u8>>>}`
+	)
+	defs := []metadata.Definition{
 		{Name: "DelegateStakeInfo", Expr: `{subnet_id: u32, shares: u128, balance: u128}`},
 		{Name: "NodeDelegateStakeInfo", Expr: `{subnet_id: u32, subnet_node_id: u32, shares: u128, balance: u128}`},
-		{Name: "AllSubnetBootnodes", Expr: `{subnet_bootnodes: BTreeMap<Vec<u8>,Vec<u8>>,
-			node_bootnodes: BTreeMap<Vec<u8>,Option<Vec<u8>>>, registered_bootnodes: BTreeMap<Vec<u8>,Option<Vec<u8>>>}`},
 	}
+	add := func(name, expr string) { defs = append(defs, metadata.Definition{Name: name, Expr: expr}) }
 	switch g {
+	case G1:
+		add("SubnetNodeInfo", `{subnet_id: u32, subnet_node_id: u32, coldkey: AccountId20, hotkey: AccountId20,
+			peer_id: Vec<u8>, bootnode_peer_id: Vec<u8>, client_peer_id: Vec<u8>, bootnode: Option<Vec<u8>>,`+identity+
+			`classification: SubnetNodeClassification,`+rates)
+		add("SubnetInfo", subnetHead+coldkeys+subnetMiddle+`key_types: BTreeSet<KeyType>,`+subnetLater+
+			`bootnode_access: BTreeSet<AccountId20>, bootnodes: BTreeSet<Vec<u8>>,`+subnetTail)
+		add("NodeStakeInfo", stake)
+		add("AllSubnetBootnodes", `{bootnodes: BTreeSet<Vec<u8>>, node_bootnodes: BTreeSet<Vec<u8>>}`)
+		add("OverwatchNodeInfo", `{overwatch_node_id: u32, coldkey: AccountId20, hotkey: AccountId20, peer_ids: Vec<Vec<u8>>, reputation: Reputation}`)
 	case G2:
-		return append(shared,
-			metadata.Definition{Name: "SubnetNodeInfo", Expr: `{
-				subnet_id: u32, subnet_node_id: u32, coldkey: AccountId20, hotkey: AccountId20,
-				peer_info: PeerInfo, bootnode_peer_info: Option<PeerInfo>, client_peer_info: Option<PeerInfo>,
-				delegate_account: Option<{account_id: AccountId20, rate: u128}>,
-				identity: {name: Vec<u8>, url: Vec<u8>, image: Vec<u8>, discord: Vec<u8>, x: Vec<u8>, telegram: Vec<u8>,
-					github: Vec<u8>, hugging_face: Vec<u8>, description: Vec<u8>, misc: Vec<u8>},
-				classification: SubnetNodeClassification, delegate_reward_rate: u128, last_delegate_reward_rate_update: u32,
-				unique: Option<Vec<u8>>, non_unique: Option<Vec<u8>>, stake_balance: u128,
-				total_node_delegate_stake_shares: u128, node_delegate_stake_balance: u128,
-				coldkey_reputation: Reputation, subnet_node_reputation: u128,
-				node_slot_index: Option<u32>, consecutive_idle_epochs: u32, consecutive_included_epochs: u32}`},
-			metadata.Definition{Name: "SubnetInfo", Expr: subnetHead + `initial_coldkeys: Option<BTreeMap<AccountId20,u32>>,
-				initial_coldkey_data: Option<BTreeMap<AccountId20,u32>>,` + subnetMiddle + subnetTail},
-			metadata.Definition{Name: "NodeStakeInfo", Expr: `{subnet_id: Option<u32>, subnet_node_id: Option<u32>, hotkey: AccountId20, balance: u128}`},
-			metadata.Definition{Name: "OverwatchNodeInfo", Expr: `{overwatch_node_id: u32, coldkey: AccountId20, hotkey: Option<AccountId20>,
-				peer_ids: BTreeMap<u32,Vec<u8>>, reputation: Reputation, account_overwatch_stake: u128}`},
-		)
+		add("SubnetNodeInfo", `{subnet_id: u32, subnet_node_id: u32, coldkey: AccountId20, hotkey: AccountId20,`+peers+
+			`delegate_account: Option<{account_id: AccountId20, rate: u128}>,`+identity+`classification: SubnetNodeClassification,`+rates)
+		add("SubnetInfo", subnetHead+coldkeys+subnetMiddle+subnetLater+bootnodes+subnetTail)
+		add("NodeStakeInfo", stake)
+		add("AllSubnetBootnodes", entries)
+		add("OverwatchNodeInfo", `{overwatch_node_id: u32, coldkey: AccountId20, hotkey: Option<AccountId20>,
+			peer_ids: BTreeMap<u32,Vec<u8>>, reputation: Reputation, account_overwatch_stake: u128}`)
 	case G3, G3b:
-		return append(shared,
-			metadata.Definition{Name: "SubnetNodeInfo", Expr: `{
-				validator_id: Option<u32>, subnet_id: u32, subnet_node_id: u32, coldkey: AccountId20, hotkey: AccountId20,
-				peer_info: PeerInfo, bootnode_peer_info: Option<PeerInfo>, client_peer_info: Option<PeerInfo>,
-				classification: SubnetNodeClassification, unique: Option<Vec<u8>>, non_unique: Option<Vec<u8>>,
-				stake_balance: u128, reputation: Option<u128>,
-				node_slot_index: Option<u32>, consecutive_idle_epochs: u32, consecutive_included_epochs: u32}`},
-			metadata.Definition{Name: "SubnetInfo", Expr: subnetHead + `initial_validators: Option<BTreeMap<u32,u32>>,
-				initial_validator_data: Option<BTreeMap<u32,u32>>,` + subnetMiddle + `pending_reputation_factors: Option<{
-				effective_subnet_epoch: u32, factors: (u128,u128,u128,u128,u128,u128,u128)}>,` + subnetTail},
-			metadata.Definition{Name: "NodeStakeInfo", Expr: `{subnet_id: Option<u32>, subnet_node_id: Option<u32>, balance: u128}`},
-			metadata.Definition{Name: "OverwatchNodeInfo", Expr: `{overwatch_node_id: u32, hotkey: Option<AccountId20>,
-				peer_ids: BTreeMap<u32,Vec<u8>>, reputation: Reputation, account_overwatch_stake: u128}`},
-		)
+		add("SubnetNodeInfo", `{validator_id: Option<u32>, subnet_id: u32, subnet_node_id: u32, coldkey: AccountId20, hotkey: AccountId20,`+peers+
+			`classification: SubnetNodeClassification, unique: Option<Vec<u8>>, non_unique: Option<Vec<u8>>,
+			stake_balance: u128, reputation: Option<u128>,
+			node_slot_index: Option<u32>, consecutive_idle_epochs: u32, consecutive_included_epochs: u32}`)
+		add("SubnetInfo", subnetHead+`initial_validators: Option<BTreeMap<u32,u32>>, initial_validator_data: Option<BTreeMap<u32,u32>>,`+
+			subnetMiddle+subnetLater+`pending_reputation_factors: Option<{effective_subnet_epoch: u32,
+			factors: {absent_decrease: u128, included_increase: u128, below_min_weight_decrease: u128, non_attestor_decrease: u128,
+			non_consensus_attestor_decrease: u128, validator_absent_decrease: u128, validator_non_consensus_decrease: u128}}>,`+bootnodes+subnetTail)
+		add("NodeStakeInfo", `{subnet_id: Option<u32>, subnet_node_id: Option<u32>, balance: u128}`)
+		add("AllSubnetBootnodes", entries)
+		add("OverwatchNodeInfo", `{overwatch_node_id: u32, hotkey: Option<AccountId20>,
+			peer_ids: BTreeMap<u32,Vec<u8>>, reputation: Reputation, account_overwatch_stake: u128}`)
+	default:
+		return nil
 	}
-	return nil
+	return defs
 }
 
 // networkFunction is a function of NetworkRuntimeApi: its argument types, and the type within its opaque result.
@@ -100,7 +112,7 @@ func networkFunctions() []networkFunction {
 		{"get_overwatch_reveals_for_epoch_and_node", "(u32,u32)", "Vec<(u32,u128)>"},
 		{"get_elected_validator_info", "(u32,u32)", "Option<SubnetNodeInfo>"},
 		{"get_validators_and_attestors", "(u32)", "Vec<SubnetNodeInfo>"},
-		{"get_all_overwatch_nodes_info", "()", "Vec<OverwatchNodeInfo>"},
+		{"get_all_overwatch_nodes_info", "()", "Vec<OverwatchNodeInfo>"}, // not in G1
 	}
 }
 

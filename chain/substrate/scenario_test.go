@@ -163,16 +163,26 @@ func lifecycle(t *testing.T, r *rig) {
 
 	for i := range nodes {
 		n := &nodes[i]
-		r.must(n.cold, RegisterSubnetNode(NodeRegistration{
-			Subnet: id, Hotkey: n.hot.ID(), Peer: chain.PeerAddr{PeerID: n.peer}, Stake: chain.Tensor(100), MaxBurn: chain.Tensor(1),
-		}))
+		x := NodeRegistration{Subnet: id, Hotkey: n.hot.ID(), Peer: chain.PeerAddr{PeerID: n.peer}, Stake: chain.Tensor(100), MaxBurn: chain.Tensor(1)}
+		if r.c.Generation() == G1 {
+			x.Bootnode, x.Client = &chain.PeerAddr{PeerID: n.peer + "b"}, &chain.PeerAddr{PeerID: n.peer + "c"}
+		}
+		r.must(n.cold, RegisterSubnetNode(x))
 		found, err := r.c.NodeByPeer(ctx, chain.Hash{}, id, n.peer)
 		if err != nil {
 			t.Fatal(err)
 		}
 		n.id = found
 	}
-	r.must(owner, AddDelegateStake(id, chain.Tensor(1000)))
+	least := chain.Tensor(1000)
+	if r.c.Generation() == G1 { // a thousandth of all money, and more with each node
+		issuance, err := Get[chain.Balance](ctx, r.c, chain.Hash{}, "Balances", "TotalIssuance")
+		if err != nil {
+			t.Fatal(err)
+		}
+		least = issuance.Div(u128.From64(500))
+	}
+	r.must(owner, AddDelegateStake(id, least))
 	if _, ok := find(r.must(owner, ActivateSubnet(id)), "Network.SubnetActivated"); !ok {
 		t.Error("no SubnetActivated")
 	}
@@ -190,7 +200,8 @@ func checkReads(t *testing.T, r *rig, id chain.SubnetID, nodes []devNode, regist
 		t.Fatal(err)
 	}
 	if s.Name != registration.Name || s.State != chain.SubnetActive || s.Owner != nodes[0].cold.ID() || s.Slot == 0 || s.FriendlyID == 0 ||
-		s.MinStake != registration.MinStake || len(s.Bootnodes) != 1 || !slices.Equal(s.Bootnodes[0].Multiaddr, registration.Bootnodes[s.Bootnodes[0].PeerID]) {
+		s.MinStake != registration.MinStake || len(s.Bootnodes) != 1 || len(s.Bootnodes[0].Multiaddr) == 0 ||
+		r.c.Generation() != G1 && !slices.Equal(s.Bootnodes[0].Multiaddr, registration.Bootnodes[s.Bootnodes[0].PeerID]) {
 		t.Errorf("subnet %+v", s)
 	}
 	if ids, err := r.c.Subnets(ctx, chain.Hash{}); err != nil || !slices.Contains(ids, id) {
@@ -231,7 +242,7 @@ func checkReads(t *testing.T, r *rig, id chain.SubnetID, nodes []devNode, regist
 		"get_elected_validator_info": {id, uint32(1)}, "get_validators_and_attestors": {id}, "get_all_overwatch_nodes_info": nil,
 	} {
 		v, err := r.c.Network(ctx, chain.Hash{}, function, args...)
-		if err != nil {
+		if err != nil && (function != "get_all_overwatch_nodes_info" || r.c.Generation() != G1) {
 			t.Errorf("%s: %v", function, err)
 		}
 		if _, err := metadata.AppendJSON(nil, v); err != nil {

@@ -179,7 +179,7 @@ func (c *Client) nodesByAPI(ctx context.Context, at chain.Hash, id chain.SubnetI
 		if infos[i].SubnetID != id || infos[i].Classification.NodeClass > chain.ClassValidator {
 			return nil, fmt.Errorf("substrate: nodes of subnet %d: %w: node %d of subnet %d", id, scale.ErrMalformed, infos[i].SubnetNodeID, infos[i].SubnetID)
 		}
-		nodes[i] = infos[i].node()
+		nodes[i] = infos[i].node(rt.generation)
 	}
 	return nodes, nil
 }
@@ -217,23 +217,6 @@ func (c *Client) nodesByStorage(ctx context.Context, at chain.Hash, id chain.Sub
 		return nil, err
 	}
 	return nodes, nil
-}
-
-func (s *storedNode) node(id chain.SubnetID) chain.Node {
-	n := chain.Node{
-		Subnet: id, ID: s.ID, Hotkey: s.Hotkey,
-		Bootnode: s.BootnodeInfo.addr(), Client: s.ClientInfo.addr(),
-		Class: s.Classification.NodeClass, StartEpoch: s.Classification.StartEpoch,
-	}
-	if a := s.PeerInfo.addr(); a != nil {
-		n.Peer = *a
-	}
-	if s.PeerID != "" { // G1
-		n.Peer.PeerID = s.PeerID
-		n.Bootnode = (&peerInfo{PeerID: s.BootnodePeerID}).addr()
-		n.Client = (&peerInfo{PeerID: s.ClientPeerID}).addr()
-	}
-	return n
 }
 
 // complete fills in keys, stake and reputation, which are kept in maps of their own.
