@@ -133,16 +133,8 @@ func (c *contacts) timeout(p peer.ID, maximum time.Duration) time.Duration {
 func (c *contacts) networkSize() (float64, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if size, ok := c.size.Size(); ok {
-		return size, true
-	}
-	return c.table.SizeEstimate(), false
-}
-
-func (c *contacts) observeSize(target kad.ID, nearest []kad.Contact) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.size.Observe(target, nearest)
+	c.size.Anchor(c.table.SizeEstimate())
+	return c.size.Size()
 }
 
 // remember keeps a peer that left the table as somebody to ask when the swarm may have split.

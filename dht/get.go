@@ -147,7 +147,7 @@ func (n *Node) searchBatch(batch []*flight, o getOptions) {
 	defer stop()
 	byID := make(map[kad.ID]*flight, len(batch))
 	holders := make(map[kad.ID][]peer.ID, len(batch))
-	s := &search{n: n, targets: make([]kad.ID, 0, len(batch)), paths: o.paths, cancelled: batch[0].cancel}
+	s := &search{n: n, targets: make([]kad.ID, 0, len(batch)), paths: o.paths, cancelled: batch[0].cancel, thorough: o.sufficient == forever()}
 	for _, f := range batch {
 		id := kad.ID(f.key)
 		if byID[id] != nil { // only with NoReuse: two gets of one key in one call

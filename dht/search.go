@@ -26,6 +26,7 @@ type search struct {
 	paths       int
 	want        int
 	nearestOnly bool
+	thorough    bool // all of the nearest will be asked anyway: ask many at once
 
 	// answered is called with each answer, before the lookup sees it. It returns the targets that need no more answers.
 	answered func(from kad.Contact, keys []kad.ID, a *answer) (enough []kad.ID)
@@ -108,15 +109,33 @@ func (s *search) run(ctx context.Context) {
 
 func (s *search) config() kad.LookupConfig {
 	n := s.n
-	size, _ := n.contacts.networkSize()
+	// Doubting contacts for their density saves searches from liars, and misleads them when the size is wrong, as in a
+	// swarm that grows fast. Who asks for one path only trusts its peers more than an estimate.
+	size, confident := n.contacts.networkSize()
+	if s.paths <= 1 || !confident {
+		size = 0
+	}
 	return kad.LookupConfig{
 		Self: n.self, SelfPeer: n.me, Targets: s.targets,
 		Beam: n.cfg.BucketSize, Want: s.want, Paths: s.paths,
-		Parallel: n.cfg.Parallel, TargetsPerCall: n.cfg.KeysPerCall, MaxAsks: n.cfg.MaxAsks,
+		Alpha: s.alpha(), Parallel: n.cfg.Parallel, TargetsPerCall: n.cfg.KeysPerCall, MaxAsks: n.cfg.MaxAsks,
 		AllowFree: n.cfg.Python, NetworkSize: size,
 		Exclude:     func(p peer.ID) bool { return n.contacts.isBanned(p, n.now()) },
 		SoftTimeout: func(c kad.Contact) time.Duration { return n.contacts.timeout(c.Peer, n.cfg.CallTimeout) },
 	}
+}
+
+// alpha is the number of questions in flight per path; 0 leaves it to kad. A search that ends with the first value keeps
+// it low, because every further question is wasted.
+func (s *search) alpha() int {
+	if !s.nearestOnly && !s.thorough {
+		return 0
+	}
+	want := s.want
+	if want == 0 {
+		want = s.n.cfg.BucketSize
+	}
+	return max(want/(2*max(s.paths, 1)), 3)
 }
 
 // seeds returns what our own table knows nearest to the targets.
@@ -229,7 +248,7 @@ func failReason(err error) kad.FailReason {
 
 // observe learns from a search that converged how large the swarm is.
 func (c *contacts) observe(l *kad.Lookup, target kad.ID) {
-	if l.Reason(target) != kad.StopConverged {
+	if l.Reason(target) != kad.StopConverged || l.Stats(target).Restarts > 0 {
 		return
 	}
 	nearest := l.Nearest(nil, target, 20)

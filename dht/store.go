@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 
+	"github.com/libp2p/go-libp2p/core/peer"
+
 	"github.com/hypertensor-blockchain/mesh/dht/wire"
 	"github.com/hypertensor-blockchain/mesh/kad"
 	"github.com/hypertensor-blockchain/mesh/record"
@@ -105,7 +107,7 @@ func (n *Node) sign(req StoreRequest) (record.Record, error) {
 	return r, nil
 }
 
-// storeBatch searches the holders of some parcels together, and sends each parcel off as soon as its holders are known.
+// storeBatch searches the holders of some parcels together and then sends all of them off.
 func (n *Node) storeBatch(ctx context.Context, parcels []*parcel) {
 	byID := make(map[kad.ID]*parcel, len(parcels))
 	targets := make([]kad.ID, 0, len(parcels))
@@ -113,7 +115,6 @@ func (n *Node) storeBatch(ctx context.Context, parcels []*parcel) {
 		byID[kad.ID(p.key)] = p
 		targets = append(targets, kad.ID(p.key))
 	}
-	var sending sync.WaitGroup
 	s := &search{
 		n: n, targets: targets, paths: n.cfg.Paths, want: n.confirm(), nearestOnly: true,
 		answered: func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil },
@@ -127,10 +128,14 @@ func (n *Node) storeBatch(ctx context.Context, parcels []*parcel) {
 			near = l.Known(near, target, n.cfg.BucketSize)
 		}
 		n.choose(p, near)
-		sending.Go(func() { n.deliver(ctx, p) })
+		if len(parcels) == 1 {
+			n.deliver(ctx, parcels)
+		}
 	}
 	s.run(ctx)
-	sending.Wait()
+	if len(parcels) > 1 { // together, so that records for one node share a request
+		n.deliver(ctx, parcels)
+	}
 	if ctx.Err() == nil {
 		return
 	}
@@ -193,33 +198,52 @@ func (n *Node) choose(p *parcel, near []kad.Contact) {
 
 const suspiciousCrowding = 5 // times denser than chance puts nodes; see kad.Crowding
 
-// deliver stores a parcel at all its holders at once. Who does not answer, or has no room, is replaced by the next
-// nearest; who refuses the record for what it is, is not: a farther node would only keep a record that should not be.
-func (n *Node) deliver(ctx context.Context, p *parcel) {
-	var wg sync.WaitGroup
-	for _, c := range p.holders[min(1, len(p.holders)):] {
-		wg.Go(func() { n.deliverTo(ctx, p, c) })
-	}
-	if len(p.holders) > 0 {
-		n.deliverTo(ctx, p, p.holders[0])
-	}
-	wg.Wait()
-	n.cacheStored(p)
+// shipment is what several parcels have for one node.
+type shipment struct {
+	to      kad.Contact
+	parcels []*parcel
+	recs    []record.Record
 }
 
-func (n *Node) deliverTo(ctx context.Context, p *parcel, c kad.Contact) {
-	for {
-		var answers []Answer
-		if c.Peer == n.me {
-			answers = n.keep(p.recs)
-		} else {
-			answers = n.deliverRecords(ctx, c, p.recs)
+// deliver stores parcels at all their holders at once. Who does not answer, or has no room, is replaced by the next
+// nearest; who refuses the record for what it is, is not: a farther node would only keep a record that should not be.
+func (n *Node) deliver(ctx context.Context, parcels []*parcel) {
+	byPeer := make(map[peer.ID]*shipment)
+	for _, p := range parcels {
+		for _, c := range p.holders {
+			s := byPeer[c.Peer]
+			if s == nil {
+				s = &shipment{to: c}
+				byPeer[c.Peer] = s
+			}
+			s.parcels = append(s.parcels, p)
+			s.recs = append(s.recs, p.recs...)
 		}
-		next, again := n.take(p, answers)
-		if !again || ctx.Err() != nil {
-			return
+	}
+	var wg sync.WaitGroup
+	for _, s := range byPeer {
+		wg.Go(func() { n.ship(ctx, s) })
+	}
+	wg.Wait()
+	for _, p := range parcels {
+		n.cacheStored(p)
+	}
+}
+
+// ship brings a shipment to its node, and what the node did not take to the next ones.
+func (n *Node) ship(ctx context.Context, s *shipment) {
+	var answers []Answer
+	if s.to.Peer == n.me {
+		answers = n.keep(s.recs)
+	} else {
+		answers = n.deliverRecords(ctx, s.to, s.recs)
+	}
+	for _, p := range s.parcels {
+		next, again := n.take(p, answers[:len(p.recs)])
+		answers = answers[len(p.recs):]
+		if again && ctx.Err() == nil {
+			n.ship(ctx, &shipment{to: next, parcels: []*parcel{p}, recs: p.recs})
 		}
-		c = next
 	}
 }
 

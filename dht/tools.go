@@ -36,7 +36,7 @@ func (n *Node) Trace(ctx context.Context, key record.Key) (*TraceReport, error) 
 	found := map[peer.ID]bool{}
 	failures := map[uint32]string{}
 	var best *finding
-	s := &search{n: n, targets: []kad.ID{kad.ID(key)}, paths: n.cfg.Paths}
+	s := &search{n: n, targets: []kad.ID{kad.ID(key)}, paths: n.cfg.Paths, thorough: true}
 	s.answered = func(from kad.Contact, _ []kad.ID, a *answer) []kad.ID {
 		if a.found[0] != nil {
 			found[from.Peer] = true
