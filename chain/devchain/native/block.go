@@ -84,6 +84,9 @@ func (e *Engine) apply(st frame.State, xt *extrinsic, b []byte) ([]byte, error) 
 		}
 	}
 	out, failure := xt.call.dispatch(st, origin)
+	if errors.Is(failure, errTimestamp) {
+		return nil, devchain.NewTxError(devchain.TxBadMandatory)
+	}
 	var dispatch frame.DispatchError
 	if failure != nil && !errors.As(failure, &dispatch) {
 		return nil, failure

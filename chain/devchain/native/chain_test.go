@@ -57,7 +57,12 @@ type testChain struct {
 
 func newTestChain(t testing.TB, cfg native.Config) *testChain {
 	t.Helper()
-	c := &testChain{t: t, engine: native.New(cfg), st: newMemState()}
+	return startTestChain(t, native.New(cfg))
+}
+
+func startTestChain(t testing.TB, engine devchain.Engine) *testChain {
+	t.Helper()
+	c := &testChain{t: t, engine: engine, st: newMemState()}
 	cold, hot := testKeys()
 	million := u128.From64(1_000_000).SatMul(u128.From64(1e18))
 	g := devchain.Genesis{Accounts: map[chain.AccountID]chain.Balance{}, Sudo: cold[0].ID()}

@@ -10,7 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/blake2b"
+
 	"github.com/hypertensor-blockchain/mesh/chain"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain"
 	"github.com/hypertensor-blockchain/mesh/chain/metadata"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
@@ -154,7 +157,11 @@ func (c *chaos) value(e *scale.Encoder, name string, id metadata.TypeID, depth i
 		c.collection(e, name, t, depth)
 		return
 	case last == "H256":
-		e.Raw(make([]byte, 32))
+		var o scale.Encoder // the opinion that a reveal may show
+		o.U128(c.amount("weight"))
+		o.Text("salt")
+		hash := blake2b.Sum256(o.Buf)
+		e.Raw(hash[:])
 		return
 	}
 	switch t.Kind {
@@ -419,6 +426,37 @@ func (c *chaos) newSubnet() {
 	}))
 }
 
+// poke changes parameters of the network behind the engines' backs.
+func (c *chaos) poke() {
+	type setting struct {
+		item   string
+		values []uint64
+	}
+	small := pick(c.r, []setting{
+		{"MaxSubnetPauseEpochs", []uint64{0, 1, 2190}}, {"SubnetRegistrationEpochs", []uint64{2, 4, 5053}},
+		{"SubnetEnactmentEpochs", []uint64{1, 3, 2526}}, {"MaxSubnets", []uint64{1, 2, 64}}, {"TxRateLimit", []uint64{0, 0, 2}},
+		{"MaxUnbondings", []uint64{1, 2, 32}}, {"MaxSubnetNodes", []uint64{5, 6, 256}}, {"MaxSubnetRemovalInterval", []uint64{2, 10}},
+		{"MinSubnetRemovalInterval", []uint64{1, 10}}, {"OverwatchEpochLengthMultiplier", []uint64{1, 1, 2}},
+		{"MaxSwapQueueCallsPerBlock", []uint64{0, 1, 16}}, {"SubnetPauseCooldownEpochs", []uint64{0, 0, 3}},
+		{"RegistrationCostDecayBlocks", []uint64{0, 30, 438290}}, {"MinActiveNodeStakeEpochs", []uint64{0, 1, 4}},
+	})
+	large := pick(c.r, []setting{
+		{"MinSubnetDelegateStakeFactor", []uint64{0, 0, 1e12, 1e13}}, {"MaxMinDelegateStakeMultiplier", []uint64{1e18, 4e18}},
+		{"MinAttestationPercentage", []uint64{66e16, 9e17, 51e16}}, {"SuperMajorityAttestationRatio", []uint64{875e15, 7e17}},
+		{"MaxSlashAmount", []uint64{1e18, 5e17, 1e19}}, {"InflationSigmoidMidpoint", []uint64{5e17, 1e15}},
+		{"SubnetDistributionPower", []uint64{75e16, 5e17, 1e18}}, {"OverwatchStakeWeightFactor", []uint64{9e17, 5e17}},
+		{"RegistrationCostAlpha", []uint64{5e17, 1e17}}, {"AttestorMinRewardFactor", []uint64{33e16, 0}},
+		{"BaseNodeBurnAmount", []uint64{1e13, 0, 1e18}}, {"ValidatorRewardMidpoint", []uint64{5e17, 2e17}},
+	})
+	var a, b scale.Encoder
+	a.U32(uint32(pick(c.r, small.values))) //nolint:gosec // small
+	b.U128(u128.From64(pick(c.r, large.values)))
+	for _, st := range []devchain.State{c.st, c.twin.st} {
+		st.Set(itemKey("Network", small.item), a.Buf)
+		st.Set(itemKey("Network", large.item), b.Buf)
+	}
+}
+
 // refill endows everybody anew, by sudo.
 func (c *chaos) refill() {
 	for _, k := range append(slices.Clone(c.keys[1:]), c.hotkeys...) {
@@ -582,6 +620,9 @@ func TestTwinsRandom(t *testing.T) {
 		c.consensus()
 		if c.number%40 == 0 {
 			c.refill()
+		}
+		if c.number > 200 && c.r.IntN(15) == 0 {
+			c.poke()
 		}
 		if c.r.IntN(10) == 0 {
 			c.newSubnet()
