@@ -22,6 +22,8 @@ const (
 	pingSample = 5   // peers whose round trip is measured in each period
 	pingAlpha  = 0.2 // weight of a new round trip in the smoothed one
 	lifeFactor = 2   // a heartbeat lives that many periods, so that one may be lost
+
+	minLife = 3 * time.Second // of a heartbeat: a busy machine may keep a process waiting for a second or two
 )
 
 // beats announces this node and watches the others: one goroutine, started by Node.Run.
@@ -127,7 +129,7 @@ func (b *beats) store(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, max(b.period, time.Second))
 	defer cancel()
-	expires := time.Now().Add(lifeFactor * b.period).Truncate(time.Microsecond)
+	expires := time.Now().Add(max(lifeFactor*b.period, minLife)).Truncate(time.Microsecond)
 	r, err := b.dht.Store(ctx, dht.StoreRequest{Key: heartbeat.Key(), Subkey: b.name, Value: msgpack.Raw(value), Expiration: expires})
 	if err == nil {
 		err = r.Failure()

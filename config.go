@@ -78,7 +78,7 @@ type Config struct {
 	DataDir string
 
 	// UpdatePeriod is the time between two heartbeats; default an eighth of the epoch, within 500 ms and 60 s. A heartbeat lives
-	// twice as long, so that is how fast a dead node is noticed. Shorter costs traffic and, from 100 per epoch, is refused.
+	// twice as long, at least 3 s, so that is how fast a dead node is noticed. Shorter costs traffic and, from 100 per epoch, is refused.
 	UpdatePeriod time.Duration
 	// PublicName is shown to others; "" for none.
 	PublicName string

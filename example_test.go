@@ -32,7 +32,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	fmt.Println(n.Status().Phase)
-	// err = n.Run(ctx) waits until the node is registered, joins the subnet, and blocks until ctx ends.
+	fmt.Println(n.Status().Phase) // now n.Run(ctx) would wait for registration, join, and block until ctx ends
+
 	// Output: new
 }

@@ -187,7 +187,7 @@ func (n *Node) openConsensus(rounds context.Context, voting *sync.WaitGroup, sta
 		return &StartError{Kind: consensus.ErrJournalDamaged, What: "cannot read the consensus journal", Err: err,
 			Next: "wait until the current epoch is over, then move the file away and start again"}
 	}
-	limit := min(time.Minute, max(5*time.Second, 10*p.BlockTime))
+	limit := min(time.Minute, max(3*time.Second, 5*p.BlockTime)) // a quarter of the usual epoch: then the chain is looked at
 	e, err := consensus.New(consensus.Config{
 		MachineConfig: consensus.MachineConfig{Subnet: n.subnet, Node: n.ID(), Reevaluate: n.cfg.Reevaluate},
 		ReadTimeout:   min(limit, 10*time.Second), ScoreTimeout: limit, SubmitTimeout: limit, FlushTimeout: n.cfg.StopTimeout,
@@ -413,7 +413,7 @@ func (n *Node) openNetwork(ctx context.Context) (func() error, error) {
 	})
 	var taken *p2p.AddrInUseError
 	if errors.As(err, &taken) {
-		return nil, &StartError{Kind: ErrAddressInUse, What: "cannot listen", Err: err, Next: "stop the other program, or listen elsewhere with --listen"}
+		return nil, &StartError{Kind: ErrAddressInUse, What: "cannot listen", Err: err, Next: "stop the other program, or listen elsewhere with --host-maddrs"}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("mesh: %w", err)

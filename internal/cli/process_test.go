@@ -51,7 +51,9 @@ type proc struct {
 func spawn(t *testing.T, cmd *exec.Cmd) *proc {
 	t.Helper()
 	p := &proc{t: t, cmd: cmd, done: make(chan struct{}), more: make(chan struct{})}
-	cmd.Env = append(os.Environ(), asProgram+"=mesh")
+	if cmd.Env == nil {
+		cmd.Env = append(os.Environ(), asProgram+"=mesh")
+	}
 	cmd.Stdout = writerFunc(func(b []byte) { p.stdout.Write(b) }, &p.mu)
 	r, w := io.Pipe()
 	cmd.Stderr = w
@@ -369,6 +371,7 @@ func TestUpGivesUp(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, "up", "--nodes", "4", "--epochs", "50", "--block-time", "150ms", "--epoch-length", "12", "--data-dir", dir, "--json")
 	at, _ := p.await(0, `in consensus`)
+	checkBusy(t, dir)
 	for _, name := range []string{"node-1", "node-3"} {
 		kill(t, pidOf(t, filepath.Join(dir, name)))
 	}
@@ -380,6 +383,55 @@ func TestUpGivesUp(t *testing.T) {
 		t.Errorf("it said\n%s", text)
 	}
 	p.result()
+}
+
+// checkBusy starts what cannot start beside a running subnet.
+func checkBusy(t *testing.T, dir string) {
+	t.Helper()
+	checkFailure(t, run(t, "up", "--data-dir", dir), exitFailed, "data folder "+dir+" is in use by another process", "--data-dir")
+	p, err := openPlan(dir, 4, 12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--log-level", "error", "--rpc", p.rpcURL(), "--subnet-id", strconv.FormatUint(uint64(p.Subnet), 10)}
+	node := append([]string{"node", "run", "--data-dir", p.nodeDir(0)}, args...)
+	checkFailure(t, run(t, node...), exitFailed, p.nodeDir(0)+" is in use by another process")
+	boot := append([]string{"bootnode", "--data-dir", t.TempDir(), "--host-maddrs", p.listen(p.BootPort)}, args...)
+	checkFailure(t, run(t, boot...), exitFailed, "cannot listen", strconv.Itoa(p.BootPort), "--host-maddrs")
+	stranger := append([]string{"node", "run", "--data-dir", t.TempDir(), "--hotkey", p.accountFile("hotkey-2"), "--identity-path", p.nodeDir(0) + "/peer.key"}, args...)
+	checkFailure(t, run(t, stranger...), exitFailed, "node 1 has the hotkey", "--hotkey")
+}
+
+// TestPythonProcesses runs the two commands of the Python mesh under their own names: a bootnode and a node of a real subnet.
+func TestPythonProcesses(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, "up", "--nodes", "3", "--epochs", "1", "--block-time", "200ms", "--data-dir", dir, "--json")
+	if code := p.end(); code != 0 {
+		t.Fatalf("exit code %d", code)
+	}
+	plan, err := openPlan(dir, 3, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := start(t, "chain", "dev", "--data-dir", plan.chainDir(), "--listen", strings.TrimPrefix(plan.rpcURL(), "ws://"), "--block-time", "200ms")
+	chain.await(0, "chain at")
+	subnet := strconv.FormatUint(uint64(plan.Subnet), 10)
+	as := func(name string, args ...string) *proc {
+		cmd := exec.Command(os.Args[0], args...)
+		cmd.Env = append(os.Environ(), asProgram+"="+name, "LOCAL_RPC="+plan.rpcURL())
+		cmd.Dir = t.TempDir()
+		return spawn(t, cmd)
+	}
+	boot := as(nameDHT, "--subnet_id", subnet, "--identity_path", filepath.Join(plan.bootDir(), "peer.key"), "--local_rpc",
+		"--host_maddrs", "/ip4/127.0.0.1/tcp/0", "--refresh_period", "0.2", "--use_relay")
+	re := regexp.MustCompile(`use --initial_peers (\S+)`)
+	until(t, "the bootnode prints its address", func() bool { return re.MatchString(boot.output()) })
+	addr := re.FindStringSubmatch(boot.output())[1]
+	server := as(nameServer, "--subnet_id", subnet, "--subnet_node_id", "1", "--identity_path", filepath.Join(plan.nodeDir(0), "peer.key"),
+		"--hotkey", plan.accountFile("hotkey-1"), "--local_rpc", "--initial_peers", addr, "--host_maddrs", "/ip4/127.0.0.1/tcp/0", "--update_period", "0.5")
+	server.await(0, "msg=online")
+	until(t, "the bootnode counts both", func() bool { return strings.Contains(boot.output(), "2 DHT nodes (including this one)") })
+	until(t, "the heartbeat is stored", func() bool { return strings.Contains(boot.output(), "Local storage contains 1 keys") })
 }
 
 // TestParentKilled kills `up` itself: its children notice and stop.

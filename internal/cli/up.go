@@ -135,6 +135,9 @@ func (e *env) runUp(ctx context.Context, f upFlags) (err error) {
 	}
 	u.view.say("data folder %s", f.dataDir)
 	err = u.run(ctx)
+	if err == nil && u.good < f.epochs {
+		err = failf("run it again in that folder to go on", "interrupted with %d of %d epochs in consensus", u.good, f.epochs)
+	}
 	u.view.close()
 	stopped := u.stop()
 	if err == nil {
