@@ -2,15 +2,21 @@ package substrate
 
 import (
 	_ "embed" // the calls of G3
+	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/chain/metadata"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
+	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )
 
 //go:embed testdata/g3-calls.txt
@@ -25,6 +31,7 @@ func g3Metadata(t testing.TB) []byte {
 		{Name: "H256", Expr: "[u8;32]"},
 		{Name: "EthereumSignature", Expr: "[u8;65]"},
 		{Name: "U32", Expr: "u32"},
+		{Name: "U128", Expr: "u128"},
 		{Name: "Empty", Expr: "()"},
 		{Name: "PeerInfo", Expr: "{peer_id: Vec<u8>, multiaddr: Option<Vec<u8>>}"},
 		{Name: "DelegateAccount", Expr: "{account_id: AccountId20, rate: u128}"},
@@ -108,6 +115,8 @@ func g3Metadata(t testing.TB) []byte {
 		{Name: "Network", Index: 23, Calls: calls, Event: metadata.NoType, Error: metadata.NoType, Storage: &metadata.Storage{Prefix: "Network", Entries: []metadata.StorageEntry{
 			entry("SubnetsData", "SubnetData", ident), entry("SubnetNodesData", "SubnetNode", ident, ident), entry("RegisteredSubnetNodesData", "SubnetNode", ident, ident),
 			entry("SubnetConsensusSubmission", "ConsensusData", ident, ident), entry("SubnetElectedValidator", "U32", ident, ident),
+			entry("NodeSubnetStake", "U128", blake, ident), entry("ValidatorColdkey", "AccountId20", blake), entry("ValidatorIdHotkey", "AccountId20", blake),
+			entry("SubnetNodeIdHotkey", "AccountId20", ident, ident), entry("SubnetNodeReputation", "U128", ident, ident),
 		}}},
 	}
 	m.Extrinsic = metadata.Extrinsic{Version: 4, Type: id("Empty"), SignedExtensions: []metadata.SignedExtension{{Identifier: "CheckNonce", Type: id("Nonce"), Additional: id("Empty")}}}
@@ -168,5 +177,140 @@ func TestG3Submission(t *testing.T) {
 	if s.Proposer != 3 || !slices.Equal(s.Validators, []chain.NodeID{1, 3, 4}) || len(s.Attests) != 1 || s.Attests[0] != (chain.Attest{Node: 3, Block: 45}) ||
 		s.RemoveQueue != 9 || s.PrioritizeQueue != 0 || len(s.Scores) != 1 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestG3Nodes reads nodes from storage, where stake, keys and reputation belong to validators, and from the runtime API.
+func TestG3Nodes(t *testing.T) {
+	f := newFakeNode(t)
+	f.answer("state_getMetadata", hexBytes(g3Metadata(t)))
+	c := dialFake(t, f)
+	rt := c.rt.Load()
+	const subnet = chain.SubnetID(128001)
+	store := map[string][]byte{}
+	put := func(item string, v any, parts ...any) {
+		t.Helper()
+		e, key, err := rt.key(Key{"Network", item, parts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := encodeAny(rt, e.Value, v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store[string(key)] = b
+	}
+	node := func(id, validator int, class int) map[string]any {
+		return map[string]any{
+			"id": id, "validator_id": validator, "peer_info": map[string]any{"peer_id": fmt.Sprintf("peer-%d", id)},
+			"classification": map[string]any{"node_class": class, "start_epoch": 2},
+		}
+	}
+	cold, hot, own := chain.AccountID{1}, chain.AccountID{2}, chain.AccountID{3}
+	put("SubnetNodesData", node(1, 9, 3), subnet, 1)
+	put("SubnetNodesData", node(256, 9, 2), subnet, 256)
+	put("SubnetNodesData", node(5, 9, 3), subnet+1, 5) // of another subnet
+	put("RegisteredSubnetNodesData", node(3, 9, 0), subnet, 3)
+	put("ValidatorColdkey", cold[:], 9)
+	put("ValidatorIdHotkey", hot[:], 9)
+	put("SubnetNodeIdHotkey", own[:], subnet, 256)
+	put("NodeSubnetStake", chain.Tensor(100), 1, subnet)
+	put("SubnetNodeReputation", uint64(7), subnet, 256)
+	serveStorage(f, store)
+
+	got, err := c.Nodes(t.Context(), chain.Hash{5}, subnet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	peer := func(id int) chain.PeerAddr { return chain.PeerAddr{PeerID: fmt.Sprintf("peer-%d", id)} }
+	want := []chain.Node{
+		{Subnet: subnet, ID: 1, Coldkey: cold, Hotkey: hot, Peer: peer(1), Class: chain.ClassValidator, StartEpoch: 2, Stake: chain.Tensor(100), Reputation: chain.OneTensor()},
+		{Subnet: subnet, ID: 3, Coldkey: cold, Hotkey: hot, Peer: peer(3), Class: chain.ClassRegistered, StartEpoch: 2, Reputation: chain.OneTensor()},
+		{Subnet: subnet, ID: 256, Coldkey: cold, Hotkey: own, Peer: peer(256), Class: chain.ClassIncluded, StartEpoch: 2, Reputation: u128.From64(7)},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+
+	id, _ := rt.reg.TypeByName(resultPrefix + "get_subnet_nodes_info")
+	body, err := encodeAny(rt, id, []any{map[string]any{
+		"validator_id": 9, "subnet_id": subnet, "subnet_node_id": 1, "coldkey": cold[:], "hotkey": hot[:], "peer_info": map[string]any{"peer_id": "peer-1"},
+		"classification": map[string]any{"node_class": 3, "start_epoch": 2}, "stake_balance": chain.Tensor(100),
+		"consecutive_idle_epochs": 0, "consecutive_included_epochs": 0,
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var outer scale.Encoder
+	outer.Bytes(body)
+	f.answer("state_call", hexBytes(outer.Buf))
+	got, err = c.Nodes(t.Context(), chain.Hash{5}, subnet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want[:1], got); diff != "" {
+		t.Errorf("by the runtime API: %s", diff)
+	}
+}
+
+// serveStorage teaches a node to read a map of storage.
+func serveStorage(f *fakeNode, store map[string][]byte) {
+	keys := slices.Sorted(maps.Keys(store))
+	f.handle("state_getStorage", func(_ *fakeConn, params []json.RawMessage) (any, error) {
+		var key hexBytes
+		if err := json.Unmarshal(params[0], &key); err != nil {
+			return nil, err
+		}
+		if v, ok := store[string(key)]; ok {
+			return hexBytes(v), nil
+		}
+		return nil, nil //nolint:nilnil // null is how a node says that a key is absent
+	})
+	f.handle("state_queryStorageAt", func(_ *fakeConn, params []json.RawMessage) (any, error) {
+		var list []hexBytes
+		if err := json.Unmarshal(params[0], &list); err != nil {
+			return nil, err
+		}
+		changes := make([][2]any, len(list))
+		for i, k := range list {
+			changes[i][0] = k
+			if v, ok := store[string(k)]; ok {
+				changes[i][1] = hexBytes(v)
+			}
+		}
+		return []any{map[string]any{"block": chain.Hash{5}, "changes": changes}}, nil
+	})
+	f.handle("state_getKeysPaged", func(_ *fakeConn, params []json.RawMessage) (any, error) {
+		var prefix hexBytes
+		if err := json.Unmarshal(params[0], &prefix); err != nil {
+			return nil, err
+		}
+		page := []hexBytes{}
+		for _, k := range keys {
+			if strings.HasPrefix(k, string(prefix)) {
+				page = append(page, hexBytes(k))
+			}
+		}
+		return page, nil
+	})
+}
+
+// TestForgedKeys refuses pages of keys that are out of order or belong elsewhere: they could go on for ever.
+func TestForgedKeys(t *testing.T) {
+	f := newFakeNode(t)
+	c := dialFake(t, f)
+	e, prefix, err := c.rt.Load().key(Key{"System", "Account", []any{chain.AccountID{1}}})
+	if err != nil {
+		t.Fatal(err, e)
+	}
+	same := make([]hexBytes, keysPage)
+	for i := range same {
+		same[i] = prefix
+	}
+	for name, page := range map[string][]hexBytes{"repeated": same, "elsewhere": {[]byte("somewhere else entirely")}, "short": {{1}}} {
+		f.answer("state_getKeysPaged", page)
+		if _, err := c.Map(t.Context(), chain.Hash{5}, "System", "Account"); !errors.Is(err, ErrProtocol) {
+			t.Errorf("%s: %v, want ErrProtocol", name, err)
+		}
 	}
 }
