@@ -3,6 +3,7 @@ package dht
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,22 +106,55 @@ func (n *Node) leave() {
 	n.count.handedOver.Add(uint64(count)) //nolint:gosec // a count
 }
 
+// load is the records that go to one node.
+type load struct {
+	to   kad.Contact
+	recs []record.Record
+	lost bool // it did not answer
+}
+
+const distributeRounds = 3 // attempts to find somebody who answers
+
 // distribute sends every record held to the contacts that pick returns for its key, out of the Replicas nearest, a few
-// contacts at once. It returns the number of records that were sent at least once.
+// contacts at once; where one does not answer, it picks again among the others. It returns the number of records that
+// were sent at least once.
 func (n *Node) distribute(ctx context.Context, pick func(key kad.ID, near []kad.Contact) []kad.Contact) int {
-	type load struct {
-		to   kad.Contact
-		recs []record.Record
+	var recs []record.Record
+	for _, h := range n.shelves.all(n.now()) {
+		recs = append(recs, h.Record)
 	}
+	dead := make(map[peer.ID]bool)
+	count := 0
+	for range distributeRounds {
+		loads, sent := n.sort(recs, dead, pick)
+		count = max(count, sent)
+		if len(loads) == 0 || ctx.Err() != nil {
+			return count
+		}
+		n.sendLoads(ctx, loads)
+		recs = recs[:0]
+		for p, l := range loads {
+			if l.lost {
+				dead[p] = true
+				recs = append(recs, l.recs...)
+			}
+		}
+		slices.SortFunc(recs, func(a, b record.Record) int { return a.Key.Compare(b.Key) })
+	}
+	return count
+}
+
+// sort assigns records, which are ordered by key, to the nodes that they go to, and returns how many go anywhere.
+func (n *Node) sort(recs []record.Record, dead map[peer.ID]bool, pick func(kad.ID, []kad.Contact) []kad.Contact) (map[peer.ID]*load, int) {
 	loads := make(map[peer.ID]*load)
 	count := 0
+	now := n.now()
 	var near, to []kad.Contact
-	var key record.Key
-	for i, h := range n.shelves.all(n.now()) {
-		if i == 0 || h.Key != key {
-			key = h.Key
-			near = n.contacts.nearest(near[:0], kad.ID(key), n.cfg.Replicas, kad.ID{})
-			to = pick(kad.ID(key), near)
+	for i, r := range recs {
+		if i == 0 || r.Key != recs[i-1].Key {
+			near = n.contacts.nearest(near[:0], kad.ID(r.Key), 2*n.cfg.Replicas, kad.ID{})
+			near = slices.DeleteFunc(near, func(c kad.Contact) bool { return dead[c.Peer] || n.contacts.isBanned(c.Peer, now) })
+			to = pick(kad.ID(r.Key), near[:min(len(near), n.cfg.Replicas)])
 		}
 		if len(to) > 0 {
 			count++
@@ -131,24 +165,24 @@ func (n *Node) distribute(ctx context.Context, pick func(key kad.ID, near []kad.
 				l = &load{to: c}
 				loads[c.Peer] = l
 			}
-			l.recs = append(l.recs, h.Record)
+			l.recs = append(l.recs, r)
 		}
 	}
+	return loads, count
+}
+
+// sendLoads sends to several nodes at once and notes who did not answer.
+func (n *Node) sendLoads(ctx context.Context, loads map[peer.ID]*load) {
 	slots := make(chan struct{}, n.cfg.Parallel)
 	var wg sync.WaitGroup
 	for _, l := range loads {
-		select {
-		case slots <- struct{}{}:
-		case <-ctx.Done():
-		}
-		if ctx.Err() != nil {
-			break
-		}
+		slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-slots }()
-			n.sendRecords(ctx, l.to, l.recs, false)
+			for _, a := range n.sendRecords(ctx, l.to, l.recs, false) {
+				l.lost = l.lost || a.Err != nil
+			}
 		})
 	}
 	wg.Wait()
-	return count
 }

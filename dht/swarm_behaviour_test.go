@@ -367,7 +367,7 @@ func TestReuseGets(t *testing.T) {
 func TestBackoff(t *testing.T) {
 	cfg := quiet()
 	cfg.Replicas = 3
-	cfg.CallTimeout, cfg.CheckInterval = 500*time.Millisecond, 100*time.Millisecond
+	cfg.CallTimeout, cfg.CheckInterval = 2*time.Second, 100*time.Millisecond
 	m := swarm(t, 8, cfg)
 	ctx := testContext(t)
 	for _, dead := range m[5:] {

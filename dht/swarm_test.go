@@ -134,7 +134,7 @@ func waitReady(t testing.TB, m *member) {
 	t.Helper()
 	select {
 	case <-m.Ready():
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("node %s is not ready: %+v", m.Host.ID(), m.Stats())
 	}
 }
@@ -142,7 +142,7 @@ func waitReady(t testing.TB, m *member) {
 // eventually polls a condition; loopback hosts give no event for everything.
 func eventually(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(time.Minute) // machines that test are often busy
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !cond() {
@@ -156,7 +156,7 @@ func eventually(t testing.TB, what string, cond func() bool) {
 
 func testContext(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

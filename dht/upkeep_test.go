@@ -92,7 +92,7 @@ func TestLeavingHandsOver(t *testing.T) {
 func TestRepublishing(t *testing.T) {
 	cfg := quiet()
 	cfg.Replicas, cfg.RepublishInterval = 3, 400*time.Millisecond
-	cfg.CheckInterval, cfg.CallTimeout = 50*time.Millisecond, 300*time.Millisecond
+	cfg.CheckInterval, cfg.CallTimeout = 50*time.Millisecond, 2*time.Second
 	m := swarm(t, 7, cfg)
 	settle(t, m)
 	ctx := testContext(t)
@@ -173,7 +173,7 @@ func (w *wall) set(m []*member, side func(i int) int) {
 func TestPartitionHeals(t *testing.T) {
 	w := &wall{side: map[peer.ID]int{}}
 	cfg := quiet()
-	cfg.CallTimeout, cfg.CheckInterval = 300*time.Millisecond, 50*time.Millisecond
+	cfg.CallTimeout, cfg.CheckInterval = 2*time.Second, 50*time.Millisecond
 	cfg.MergeInterval, cfg.RepublishInterval, cfg.RefreshInterval = 200*time.Millisecond, 500*time.Millisecond, time.Second
 	cfg.BackoffBase, cfg.BackoffMax, cfg.Replicas = 100*time.Millisecond, 500*time.Millisecond, 4
 	m := make([]*member, 0, 8)
@@ -244,7 +244,7 @@ func TestPartitionHeals(t *testing.T) {
 // lost.
 func TestChurn(t *testing.T) {
 	cfg := quiet()
-	cfg.CallTimeout, cfg.CheckInterval = 500*time.Millisecond, 100*time.Millisecond
+	cfg.CallTimeout, cfg.CheckInterval = 2*time.Second, 100*time.Millisecond
 	cfg.RepublishInterval, cfg.Replicas, cfg.LeaveTimeout = 700*time.Millisecond, 6, time.Second
 	m := swarm(t, 12, cfg)
 	settle(t, m)
