@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/chain/devchain"
 	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
@@ -213,7 +212,7 @@ func (e *Engine) validateTransaction(st devchain.State, d *scale.Decoder, out *s
 	if d.Err() != nil {
 		return d.Err()
 	}
-	e.system.BlockHash.Set(st, e.system.Number.Get(st), chain.Hash(hash))
+	e.system.BlockHash.Set(st, e.system.Number.Get(st), hash)
 	v, err := e.ValidateTx(st, withLength(body))
 	if refused, ok := asTxError(err); ok {
 		out.U8(1)

@@ -26,11 +26,11 @@ func BenchmarkBlocks(b *testing.B) {
 			winner := leU32(c.st.Get(key2("SubnetElectedValidator", testSubnet, (c.number-3)/20)))
 			var all []uint32
 			for i := range hot {
-				all = append(all, uint32(i+1)) //nolint:gosec // 64
+				all = append(all, uint32(i+1))
 			}
 			c.must(c.signed(hot[winner-1], propose(all...)))
 			for i := range hot {
-				if uint32(i+1) != winner { //nolint:gosec // 64
+				if uint32(i+1) != winner {
 					c.must(c.signed(hot[i], attest()))
 				}
 			}

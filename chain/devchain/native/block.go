@@ -40,14 +40,11 @@ func (e *Engine) Inherents(st devchain.State, timestampMs uint64) ([][]byte, err
 // ApplyExtrinsic implements devchain.Engine.
 func (e *Engine) ApplyExtrinsic(st devchain.State, b []byte) ([]byte, error) {
 	xt, err := e.decodeExtrinsic(b)
-	var refused *devchain.TxError
-	if errors.As(err, &refused) && len(refused.Raw) > 0 {
-		return refusal(refused), nil
-	}
 	if err != nil {
-		return refusal(devchain.NewTxError(devchain.TxCall)), nil
+		return refusalOf(err), nil
 	}
 	st.Begin()
+	var refused *devchain.TxError
 	result, err := e.apply(st, xt, b)
 	if err != nil {
 		st.Rollback()
@@ -58,6 +55,14 @@ func (e *Engine) ApplyExtrinsic(st devchain.State, b []byte) ([]byte, error) {
 	}
 	st.Commit()
 	return result, nil
+}
+
+// refusalOf is the result of an extrinsic that could not be read.
+func refusalOf(err error) []byte {
+	if refused, ok := asTxError(err); ok && len(refused.Raw) > 0 {
+		return refusal(refused)
+	}
+	return refusal(devchain.NewTxError(devchain.TxCall))
 }
 
 // refusal is the result of an extrinsic that is not included.

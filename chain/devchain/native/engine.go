@@ -181,7 +181,7 @@ func (e *Engine) elect(subnet, epoch, block uint32, candidates []uint32) int {
 		}
 		return e.cfg.Elect(Election{chain.SubnetID(subnet), chain.Epoch(epoch), chain.BlockNumber(block), nodes})
 	}
-	n := uint32(len(candidates)) //nolint:gosec // few
+	n := uint32(len(candidates))
 	limit := ^uint32(0) - ^uint32(0)%n
 	for attempt := uint32(0); ; attempt++ {
 		in := scale.Encoder{Buf: append([]byte(nil), e.cfg.Seed[:]...)}

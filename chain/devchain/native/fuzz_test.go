@@ -47,7 +47,7 @@ func FuzzCall(f *testing.F) {
 		"TaggedTransactionQueue_validate_transaction", "Core_initialize_block", "BlockBuilder_apply_extrinsic",
 	}
 	for i := range methods {
-		f.Add(uint8(i), le32(testSubnet)) //nolint:gosec // few
+		f.Add(uint8(i), le32(testSubnet))
 	}
 	engine := native.New(native.Config{})
 	f.Fuzz(func(t *testing.T, method uint8, args []byte) {

@@ -160,9 +160,9 @@ func (s *scripter) queryInfo() {
 }
 
 // signedAt opens a block before the transaction is made.
-func (s *scripter) signedAt(block uint32, make func() []byte) []byte {
+func (s *scripter) signedAt(block uint32, tx func() []byte) []byte {
 	s.runTo(block)
-	return make()
+	return tx()
 }
 
 // epoch lets the elected node propose and the others attest.
@@ -240,7 +240,7 @@ func (s *scripter) afterActivation() {
 		var e scale.Encoder
 		e.U32(testSubnet)
 		e.Text(peers()[0])
-		e.U8(uint8(class)) //nolint:gosec // at most 4
+		e.U8(uint8(class))
 		e.None()
 		if got := s.call("NetworkRuntimeApi_proof_of_stake", e.Buf); len(got) != 1 || got[0] != want {
 			s.t.Errorf("proof of stake for class %d is %x, want %d", class, got, want)

@@ -192,7 +192,7 @@ func TestMortality(t *testing.T) {
 		for p := period; p > 2; p >>= 1 {
 			trailing++
 		}
-		code := uint16(trailing) | uint16(birth%period)<<4 //nolint:gosec // small
+		code := uint16(trailing) | uint16(birth%period)<<4
 		var extra scale.Encoder
 		extra.U16(code)
 		extra.Compact(uint64(c.nonce(cold[0].ID())))

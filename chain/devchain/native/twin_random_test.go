@@ -138,25 +138,25 @@ func (c *chaos) value(e *scale.Encoder, name string, id metadata.TypeID, depth i
 	if len(t.Path) > 0 {
 		last = t.Path[len(t.Path)-1]
 	}
-	switch {
-	case last == "AccountId20":
+	switch last {
+	case "AccountId20":
 		who := c.who()
 		e.Raw(who[:])
 		return
-	case last == "OpaquePeerId":
+	case "OpaquePeerId":
 		e.Text(pick(c.r, c.peers))
 		return
-	case last == "RuntimeCall":
+	case "RuntimeCall":
 		_, call := c.randomCall(depth + 1)
 		e.Raw(call)
 		return
-	case last == "BoundedVec":
+	case "BoundedVec":
 		c.text(e, name)
 		return
-	case last == "BTreeMap" || last == "BTreeSet":
+	case "BTreeMap", "BTreeSet":
 		c.collection(e, name, t, depth)
 		return
-	case last == "H256":
+	case "H256":
 		var o scale.Encoder // the opinion that a reveal may show
 		o.U128(c.amount("weight"))
 		o.Text("salt")
@@ -206,7 +206,7 @@ func (c *chaos) value(e *scale.Encoder, name string, id metadata.TypeID, depth i
 }
 
 func (c *chaos) primitive(e *scale.Encoder, name string, p metadata.Primitive) {
-	switch p { //nolint:exhaustive // no other in calls
+	switch p {
 	case metadata.Bool:
 		e.Bool(c.r.IntN(2) == 0)
 	case metadata.U8:
@@ -449,7 +449,7 @@ func (c *chaos) poke() {
 		{"BaseNodeBurnAmount", []uint64{1e13, 0, 1e18}}, {"ValidatorRewardMidpoint", []uint64{5e17, 2e17}},
 	})
 	var a, b scale.Encoder
-	a.U32(uint32(pick(c.r, small.values))) //nolint:gosec // small
+	a.U32(uint32(pick(c.r, small.values)))
 	b.U128(u128.From64(pick(c.r, large.values)))
 	for _, st := range []devchain.State{c.st, c.twin.st} {
 		st.Set(itemKey("Network", small.item), a.Buf)
@@ -615,7 +615,7 @@ func TestTwinsRandom(t *testing.T) {
 		e.CompactU128(tensor(50_000))
 		c.ok(c.keys[0], e.Buf)
 	}
-	for c.number < uint32(number("MESH_BLOCKS", 400)) { //nolint:gosec // small
+	for c.number < uint32(number("MESH_BLOCKS", 400)) {
 		c.runTo(c.number + 1)
 		c.consensus()
 		if c.number%40 == 0 {

@@ -51,17 +51,17 @@ func newTwins(t *testing.T) *twins {
 	if err != nil {
 		t.Fatal(err)
 	}
-	real, err := wasm.New(t.Context(), wasm.Config{Spec: spec})
+	original, err := wasm.New(t.Context(), wasm.Config{Spec: spec})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := real.Close(); err != nil {
+		if err := original.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	w := &twins{known: map[string]int{}}
-	c, err := devchain.New(devchain.Config{Seal: devchain.SealManual}, real)
+	c, err := devchain.New(devchain.Config{Seal: devchain.SealManual}, original)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func newTwins(t *testing.T) *twins {
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w.testChain = &testChain{t: t, engine: real, st: st}
+	w.testChain = &testChain{t: t, engine: original, st: st}
 	w.twin = &testChain{t: t, st: newMemState()}
 	cfg := native.Config{Elect: func(e native.Election) int {
 		b := w.st.Get(key2("SubnetElectedValidator", uint32(e.Subnet), uint32(e.Epoch)))

@@ -33,7 +33,7 @@ const (
 func (k batchKind) weight(n int) weight {
 	base := [...]uint64{batchStop: 69_388_813, batchAll: 72_628_420, batchForce: 73_270_604}[k]
 	each := [...]uint64{batchStop: 4_591_113, batchAll: 4_797_007, batchForce: 4_570_923}[k]
-	return weight{base, 3997}.plus(weight{each, 0}.times(uint64(n))) //nolint:gosec // a length
+	return weight{base, 3997}.plus(weight{each, 0}.times(uint64(n)))
 }
 
 func (e *Engine) utilityCalls() map[string]callDecl {
@@ -111,7 +111,7 @@ func (e *Engine) runBatch(st frame.State, o frame.Origin, kind batchKind, calls 
 			return done, err
 		case kind == batchStop:
 			e.utilityEvent(st, batchInterrupted, func(w *scale.Encoder) {
-				w.U32(uint32(i)) //nolint:gosec // below maxBatch
+				w.U32(uint32(i))
 				dispatchError(err).Encode(w)
 			})
 			done.weight = kind.weight(i + 1).plus(spent)

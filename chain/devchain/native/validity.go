@@ -57,7 +57,7 @@ func nonceTag(who chain.AccountID, nonce uint32) []byte {
 // check makes the checks that pool and block share, in the order of the
 // runtime. number is the block that the transaction would be in.
 func (e *Engine) check(st frame.State, xt *extrinsic, number uint64) (frame.AccountInfo, error) {
-	birth, born := e.system.BlockHash.Find(st, uint32(xt.era.birth(number))) //nolint:gosec // below number
+	birth, born := e.system.BlockHash.Find(st, uint32(xt.era.birth(number)))
 	genesis := e.system.BlockHash.Get(st, 0)
 	var account frame.AccountInfo
 	switch {
@@ -104,7 +104,7 @@ func priority(xt *extrinsic) uint64 {
 	if xt.call.class == classOperational {
 		longest = maxExtrinsic
 	}
-	size := min(max(uint64(xt.size), 1), longest) //nolint:gosec // positive
+	size := min(max(uint64(xt.size), 1), longest)
 	perBlock := u128.From64(min(maxBlockWeight/max(xt.call.weight.ref, 1), longest/size))
 	p := xt.tip.SatAdd(u128.From64(1)).SatMul(perBlock)
 	if xt.call.class == classOperational {
@@ -127,7 +127,7 @@ func fees(xt *extrinsic) fee {
 	f := fee{tip: xt.tip}
 	if !xt.call.free {
 		f.base = u128.From64(baseWeight)
-		f.length = u128.From64(uint64(xt.size)) //nolint:gosec // positive
+		f.length = u128.From64(uint64(xt.size))
 		f.weight = u128.From64(xt.call.weight.ref)
 	}
 	return f

@@ -37,7 +37,7 @@ func (e DispatchError) Error() string {
 // Encode appends the wire form.
 func (e DispatchError) Encode(w *scale.Encoder) {
 	w.U8(uint8(e.Kind))
-	switch e.Kind { //nolint:exhaustive // the others carry nothing
+	switch e.Kind {
 	case KindModule:
 		w.Raw([]byte{e.Pallet, e.Code, 0, 0, 0})
 	case KindToken, KindArithmetic:

@@ -132,7 +132,7 @@ func (k keyPart[K]) append(dst []byte, v K) []byte { return k.hasher.Append(dst,
 
 // read skips the hash and reads the key part.
 func (k keyPart[K]) read(d *scale.Decoder) K {
-	switch k.hasher { //nolint:exhaustive // the pallets declare no others
+	switch k.hasher {
 	case metadata.Blake2_128Concat:
 		d.View(16)
 	case metadata.Twox64Concat:

@@ -116,7 +116,7 @@ func (y *System) Begin(s State, number uint32, parent chain.Hash, logs [][]byte)
 // Applying notes that the extrinsic xt is about to be dispatched.
 func (y *System) Applying(s State, xt []byte) {
 	y.extrinsicData.Set(s, y.Index(s), string(xt))
-	y.AllExtrinsicsLen.Update(s, func(n uint32) uint32 { return n + uint32(len(xt)) }) //nolint:gosec // bounded by the pool
+	y.AllExtrinsicsLen.Update(s, func(n uint32) uint32 { return n + uint32(len(xt)) })
 }
 
 // Index is the index of the extrinsic being applied.

@@ -203,7 +203,7 @@ func exp2(ph, pl float64) float64 {
 		ovt  = 8.0085662595372944372e-017 // -(1024-log2(overflow+ulp/2))
 	)
 	z := pl + ph
-	j := int32(math.Float64bits(z) >> 32) //nolint:gosec // the sign is meant
+	j := int32(math.Float64bits(z) >> 32)
 	switch {
 	case z > 1024 || z == 1024 && pl+ovt > z-ph:
 		return math.Inf(1)
@@ -215,7 +215,7 @@ func exp2(ph, pl float64) float64 {
 	if i > 0x3fe00000 { // |z| > 1/2: n is z rounded
 		n = j + 0x00100000>>(i>>20-1023+1)
 		k := (n&0x7fffffff)>>20 - 1023
-		t := fromHigh(uint32(n &^ (0x000fffff >> k))) //nolint:gosec // bits
+		t := fromHigh(uint32(n &^ (0x000fffff >> k)))
 		n = (n&0x000fffff | 0x00100000) >> (20 - k)
 		if j < 0 {
 			n = -n

@@ -1,7 +1,6 @@
 package network
 
 import (
-	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
@@ -127,7 +126,7 @@ func (p *Pallet) adminActions() map[string]handler {
 			coldkey, barred := frame.Account().Dec(d), d.Bool()
 			return root(func(x *exec) error {
 				x.OverwatchNodeBlacklist.Set(x, coldkey, barred)
-				x.emit(evOverwatchNodeBlacklist, chain.AccountID(coldkey), barred)
+				x.emit(evOverwatchNodeBlacklist, coldkey, barred)
 				return nil
 			})
 		},

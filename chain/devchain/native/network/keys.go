@@ -1,6 +1,8 @@
 package network
 
 import (
+	"errors"
+
 	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
@@ -117,7 +119,7 @@ func (x *exec) moveNodeHotkey(old, next chain.AccountID) error {
 			}
 			return nil
 		})
-		if err != nil && err != fail(ErrInvalidSubnetNodeId) {
+		if err != nil && !errors.Is(err, fail(ErrInvalidSubnetNodeId)) {
 			return err
 		}
 		x.HotkeySubnetNodeId.Swap(x, sid, old, next)

@@ -91,13 +91,13 @@ const (
 )
 
 // nodeCall is a call on a node by the holder of one of its keys.
-func nodeCall[T any](arg func(*scale.Decoder) T, any bool, f func(x *exec, sid, nid uint32, v T) error) handler {
+func nodeCall[T any](arg func(*scale.Decoder) T, either bool, f func(x *exec, sid, nid uint32, v T) error) handler {
 	return func(d *scale.Decoder) action {
 		sid, nid, v := d.U32(), d.U32(), arg(d)
 		return signed(func(x *exec, who chain.AccountID) error {
 			hotkey, ok := x.SubnetNodeIdHotkey.Find(x, sid, nid)
 			coldkey, owned := x.HotkeyOwner.Find(x, hotkey)
-			if !ok || !owned || who != coldkey && (!any || who != hotkey) {
+			if !ok || !owned || who != coldkey && (!either || who != hotkey) {
 				return fail(ErrNotKeyOwner)
 			}
 			return f(x, sid, nid, v)
@@ -302,7 +302,7 @@ func (x *exec) insertElectable(sid, nid uint32) bool {
 	if slices.Contains(slots, nid) {
 		return false
 	}
-	x.NodeSlotIndex.Set(x, sid, nid, uint32(len(slots))) //nolint:gosec // few
+	x.NodeSlotIndex.Set(x, sid, nid, uint32(len(slots)))
 	x.TotalSubnetElectableNodes.Update(x, sid, add1)
 	x.TotalElectableNodes.Update(x, add1)
 	x.SubnetNodeElectionSlots.Set(x, sid, append(slots, nid))
@@ -319,7 +319,7 @@ func (x *exec) removeElectable(sid, nid uint32) {
 	}
 	if at != last {
 		slots[at] = slots[last]
-		x.NodeSlotIndex.Set(x, sid, slots[at], uint32(at)) //nolint:gosec // an index
+		x.NodeSlotIndex.Set(x, sid, slots[at], uint32(at))
 	}
 	x.NodeSlotIndex.Delete(x, sid, nid)
 	x.TotalSubnetElectableNodes.Update(x, sid, sub1)

@@ -227,7 +227,7 @@ func (x *exec) unpauseSubnet(owner chain.AccountID, sid uint32) error {
 	x.PreviousSubnetPauseEpoch.Set(x, sid, epoch)
 	if e, ok := x.EmergencySubnetNodeElectionData.Find(x, sid); ok {
 		more := percentMul(u128.From64(uint64(e.TargetEpochs)), x.MaxEmergencyValidatorEpochsMultiplier.Get(x))
-		e.MaxEpoch = x.subnetEpoch(sid) + uint32(more.Uint64()) //nolint:gosec // truncated as on the chain
+		e.MaxEpoch = x.subnetEpoch(sid) + uint32(more.Uint64())
 		x.EmergencySubnetNodeElectionData.Set(x, sid, e)
 	}
 	x.emit(evSubnetUnpaused, sid, owner)

@@ -3,7 +3,6 @@ package network
 import (
 	"slices"
 
-	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
@@ -333,7 +332,7 @@ func (x *exec) encodeOverwatchNodes(_ *scale.Decoder, e *scale.Encoder) {
 		coldkey := x.HotkeyOwner.Get(x, hotkey)
 		body.U32(o.A)
 		body.Raw(coldkey[:])
-		frame.Option(frame.Account()).Enc(&body, frame.Some(chain.AccountID(hotkey)))
+		frame.Option(frame.Account()).Enc(&body, frame.Some(hotkey))
 		peerIDs().Enc(&body, x.OverwatchNodeIndex.Get(x, o.A))
 		reputation().Enc(&body, x.ColdkeyReputation.Get(x, coldkey))
 		body.U128(x.AccountOverwatchStake.Get(x, hotkey))

@@ -108,7 +108,7 @@ func (x *exec) checkRegistration(r *subnetRegistration) error {
 	if x.SubnetName.Has(x, r.name) {
 		return fail(ErrSubnetNameExist)
 	}
-	if uint32(len(x.SubnetsData.All(x))) > x.MaxSubnets.Get(x) { //nolint:gosec // few
+	if uint32(len(x.SubnetsData.All(x))) > x.MaxSubnets.Get(x) {
 		return fail(ErrMaxSubnets)
 	}
 	if err := first(
@@ -229,7 +229,7 @@ func (x *exec) unready(sid uint32) (removalReason, bool) {
 // minDelegateStake is the delegated stake that a subnet must have.
 func (x *exec) minDelegateStake(sid uint32) u128.U128 {
 	base := percentMul(x.issuance(), x.MinSubnetDelegateStakeFactor.Get(x))
-	nodes := uint32(len(x.SubnetNodeElectionSlots.Get(x, sid))) //nolint:gosec // few
+	nodes := uint32(len(x.SubnetNodeElectionSlots.Get(x, sid)))
 	low, high := x.MinSubnetNodes.Get(x), x.MaxSubnetNodes.Get(x)
 	multiplier, most := one(), x.MaxMinDelegateStakeMultiplier.Get(x)
 	switch {

@@ -14,7 +14,7 @@ func hasher(name string) metadata.Hasher {
 	if i < 0 {
 		panic(syntaxError{"no hasher " + name})
 	}
-	return metadata.Hasher(i) //nolint:gosec // below 7
+	return metadata.Hasher(i)
 }
 
 func (r *registry) build(dynamic map[string][]byte) *metadata.Metadata {
@@ -30,7 +30,7 @@ func (r *registry) build(dynamic map[string][]byte) *metadata.Metadata {
 		m.Pallets = append(m.Pallets, r.pallet(&r.doc.pallets[i], dynamic))
 	}
 	m.Extrinsic = metadata.Extrinsic{
-		Version:   uint8(r.doc.version), //nolint:gosec // 4
+		Version:   uint8(r.doc.version),
 		Type:      r.id(expr{name: "UncheckedExtrinsic"}),
 		Address:   r.id(r.doc.address),
 		Call:      call,
@@ -64,7 +64,7 @@ func (r *registry) build(dynamic map[string][]byte) *metadata.Metadata {
 func (r *registry) pallet(d *palletDecl, dynamic map[string][]byte) metadata.Pallet {
 	p := metadata.Pallet{
 		Name:  d.name,
-		Index: uint8(d.index), //nolint:gosec // below 25
+		Index: uint8(d.index),
 		Calls: r.palletEnum(r.calls, d, d.calls, "Call"),
 		Event: r.palletEnum(r.events, d, d.events, "Event"),
 		Error: r.palletEnum(r.errors, d, d.errors, "Error"),

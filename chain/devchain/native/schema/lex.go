@@ -108,7 +108,7 @@ func (l *lexer) number() uint32 {
 		if c < '0' || c > '9' || n > 1<<24 {
 			l.fail("a number")
 		}
-		n = n*10 + uint32(c-'0') //nolint:gosec // a digit
+		n = n*10 + uint32(c-'0')
 	}
 	return n
 }

@@ -63,13 +63,13 @@ func primitive(name string) (metadata.Primitive, bool) {
 	i := slices.Index([]string{
 		"bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "u256", "i8", "i16", "i32", "i64", "i128", "i256",
 	}, name)
-	return metadata.Primitive(max(i, 0)), i >= 0 //nolint:gosec // below 15
+	return metadata.Primitive(max(i, 0)), i >= 0
 }
 
 // reserve numbers the type of a key; its definition follows by set, so that
 // types may refer to themselves.
 func (r *registry) reserve(key string) metadata.TypeID {
-	id := metadata.TypeID(len(r.types)) //nolint:gosec // a few hundred
+	id := metadata.TypeID(len(r.types))
 	r.ids[key] = id
 	r.types = append(r.types, metadata.Type{})
 	return id
@@ -215,7 +215,7 @@ func (r *registry) outer(name string) metadata.Type {
 	t := metadata.Type{Path: []string{"hypertensor_runtime", name}, Kind: metadata.KindVariant}
 	for i := range r.doc.pallets {
 		p := &r.doc.pallets[i]
-		id := metadata.NoType
+		var id metadata.TypeID
 		switch name {
 		case "RuntimeCall":
 			id = r.palletEnum(r.calls, p, p.calls, "Call")
@@ -226,7 +226,7 @@ func (r *registry) outer(name string) metadata.Type {
 		}
 		if id != metadata.NoType {
 			t.Variants = append(t.Variants, metadata.Variant{
-				Name: p.name, Index: uint8(p.index), Fields: []metadata.Field{{Type: id}}, //nolint:gosec // below 25
+				Name: p.name, Index: uint8(p.index), Fields: []metadata.Field{{Type: id}},
 			})
 		}
 	}
