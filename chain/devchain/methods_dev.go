@@ -33,26 +33,28 @@ func (s *Server) devMethods() map[string]method {
 		}
 		return last, nil
 	}
+	// dev_mineBlocks(n = 1, milliseconds between them = 0) -> hash of the last
+	mineBlocks := func(c *call) (any, error) {
+		n, ok, err := optArg[int](c, 0, "blocks")
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			n = 1
+		}
+		step, _, err := optArg[uint32](c, 1, "milliseconds")
+		if err != nil {
+			return nil, err
+		}
+		b, err := mine(c, n, time.Duration(step)*time.Millisecond)
+		if err != nil {
+			return nil, err
+		}
+		return b.Hash, nil
+	}
 	return map[string]method{
-		// dev_mineBlocks(n = 1, milliseconds between them = 0) -> hash of the last
-		"dev_mineBlocks": func(c *call) (any, error) {
-			n, ok, err := optArg[int](c, 0, "blocks")
-			if err != nil {
-				return nil, err
-			}
-			if !ok {
-				n = 1
-			}
-			step, _, err := optArg[uint32](c, 1, "milliseconds")
-			if err != nil {
-				return nil, err
-			}
-			b, err := mine(c, n, time.Duration(step)*time.Millisecond)
-			if err != nil {
-				return nil, err
-			}
-			return b.Hash, nil
-		},
+		"dev_mineBlocks": mineBlocks,
+		"dev_mine":       mineBlocks,
 		"dev_setTime": func(c *call) (any, error) {
 			ms, err := arg[int64](c, 0, "milliseconds since 1970")
 			if err != nil {

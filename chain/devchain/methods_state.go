@@ -275,6 +275,9 @@ func (s *Server) queryStorage(c *call) (any, error) {
 	var out []changeSet
 	last := map[string][]byte{}
 	for i, b := range span {
+		if err := c.ctx.Err(); err != nil {
+			return nil, err
+		}
 		st, err := s.chain.StateAt(b.Hash)
 		if err != nil {
 			return nil, err
