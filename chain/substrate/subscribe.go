@@ -10,25 +10,41 @@ import (
 	"github.com/hypertensor-blockchain/mesh/chain"
 )
 
-// SubscribeHeads follows the best chain, see [chain.HeadSource].
+// SubscribeHeads follows the best chain, see [chain.HeadSource]. A head is not sent twice in a row.
 func (c *Client) SubscribeHeads(ctx context.Context) (<-chan chain.Head, error) {
-	return c.heads(ctx, "chain_subscribeNewHeads", "chain_unsubscribeNewHeads")
+	now := func() (chain.Head, error) { return c.Head(ctx, chain.Hash{}) }
+	return c.heads(ctx, "chain_subscribeNewHeads", "chain_unsubscribeNewHeads", now)
 }
 
 // SubscribeFinalized follows the finalized chain in the way of SubscribeHeads. Heads in between may be skipped.
 func (c *Client) SubscribeFinalized(ctx context.Context) (<-chan chain.Head, error) {
-	return c.heads(ctx, "chain_subscribeFinalizedHeads", "chain_unsubscribeFinalizedHeads")
+	now := func() (chain.Head, error) { return c.FinalizedHead(ctx) }
+	return c.heads(ctx, "chain_subscribeFinalizedHeads", "chain_unsubscribeFinalizedHeads", now)
 }
 
-func (c *Client) heads(ctx context.Context, method, undo string) (<-chan chain.Head, error) {
+// heads sends the head of now, because not every node does, and then what the subscription brings.
+func (c *Client) heads(ctx context.Context, method, undo string, now func() (chain.Head, error)) (<-chan chain.Head, error) {
 	out := make(chan chain.Head, 1)
+	var last chain.Hash
+	send := func(h chain.Head) {
+		if h.Hash != last {
+			last = h.Hash
+			latest(out, h)
+		}
+	}
+	h, err := now()
+	switch {
+	case err == nil:
+		send(h)
+	case !isAnswer(err): // a node that cannot say may still send
+		return nil, err
+	}
 	deliver := func(b json.RawMessage) error {
 		h, err := decodeHead(b)
-		if err != nil {
-			return err
+		if err == nil {
+			send(h)
 		}
-		latest(out, h)
-		return nil
+		return err
 	}
 	if err := c.follow(ctx, method, undo, nil, deliver, func() { close(out) }); err != nil {
 		return nil, err
