@@ -161,7 +161,11 @@ func FromJSON(text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no JSON value: %w", err)
 	}
-	return msgpack.Marshal(v)
+	packed, err := msgpack.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return packed, msgpack.Valid(packed, msgpack.Limits{}) // repeated names, and keys that readers refuse
 }
 
 func readJSON(d *json.Decoder, depth int) (any, error) {
