@@ -149,12 +149,12 @@ func (s *benchSwarm) start(ctx, life context.Context, c *benchConfig, bootstrap 
 	if err != nil {
 		return err
 	}
-	host, err := p2p.New(p2p.Config{Key: key, Listen: listen, Namespace: "/mesh/bench/1"})
+	host, err := p2p.New(p2p.Config{Key: key, Listen: listen, Namespace: "/mesh/bench/1"}) //nolint:contextcheck // constructors take none
 	if err != nil {
 		return err
 	}
 	calls := rpc.NewNode(host, rpc.Config{Namespace: "/mesh/bench/1"})
-	node, err := dht.New(calls, dht.Config{Bootstrap: bootstrap, Replicas: c.replicas, CallTimeout: c.wait, LeaveTimeout: -1})
+	node, err := dht.New(calls, dht.Config{Bootstrap: bootstrap, Replicas: c.replicas, CallTimeout: c.wait, LeaveTimeout: -1}) //nolint:contextcheck // as above
 	if err != nil {
 		return errors.Join(err, calls.Close(), host.Close())
 	}

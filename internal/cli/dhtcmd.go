@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -148,6 +149,7 @@ func (f *dhtFlags) explain(err error) error {
 		inspect.CodeNotFound:     "it may have expired; `mesh dht trace` shows who was asked",
 		inspect.CodeUnauthorized: "the node was restarted, or the folder belongs to another one; try again",
 		inspect.CodeNotReady:     "wait until it is online: `mesh node run` reports it",
+		inspect.CodeTooLarge:     "a value has 64 KiB at most, with its signature",
 		inspect.CodeTimeout:      "give it more time with --timeout",
 		inspect.CodeUnreachable:  "is it running, and admitted to the subnet? `mesh dht peers` shows refused connections and why",
 	}[known.Code]
@@ -286,7 +288,7 @@ func foundText(f *inspect.Found, now time.Time) string {
 		if h := x.Heartbeat; h != nil {
 			epoch := "-"
 			if h.Epoch != nil {
-				epoch = fmt.Sprint(*h.Epoch)
+				epoch = strconv.FormatUint(uint64(*h.Epoch), 10)
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%.1fs\t%s\t%s\t%g\t%s\t%s\n", x.Owner, h.State, clean(h.Role), h.Behind, remaining(x.Expires, now), epoch, h.Throughput,
 				clean(h.Version), clean(h.PublicName))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -58,7 +59,7 @@ func (e *env) openGuest(ctx context.Context, f *dhtFlags) (*guest, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, err := newGuest(key, inv, f.python)
+	g, err := newGuest(key, inv, f.python) //nolint:contextcheck // constructors take none
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +116,7 @@ func (f *dhtFlags) askChain(ctx context.Context, inv *invitation, id peer.ID) er
 		return err
 	}
 	defer c.Close() //nolint:errcheck // only read
-	subnet, err := resolveSubnet(ctx, c, chain.Hash{}, fmt.Sprint(f.subnet))
+	subnet, err := resolveSubnet(ctx, c, chain.Hash{}, strconv.FormatUint(uint64(f.subnet), 10))
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -328,7 +329,7 @@ func crawlText(g *inspect.Graph) string {
 	fmt.Fprintln(w, "ID\tPEER\tRTT\tKNOWS\tKNOWN BY\tCHAIN\tADDRESS")
 	dead := 0
 	for i, n := range g.Nodes {
-		rtt, addr, by := fmt.Sprintf("%.1f ms", n.RTT), "-", fmt.Sprint(in[i])
+		rtt, addr, by := fmt.Sprintf("%.1f ms", n.RTT), "-", strconv.Itoa(in[i])
 		if n.Self {
 			rtt, by = "here", "-" // nobody names the one who asks
 		}

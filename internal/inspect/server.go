@@ -90,7 +90,7 @@ func look[A any](h *Handler, path string, op func(Tools, context.Context) (A, er
 			fail(w, err)
 			return
 		}
-		answer(w, func() (A, error) { return op(tools, r.Context()) })
+		answer(r.Context(), w, func(ctx context.Context) (A, error) { return op(tools, ctx) })
 	})
 }
 
@@ -125,7 +125,7 @@ func act[Q, A any](h *Handler, path string, limit time.Duration, op func(Tools, 
 		}
 		ctx, cancel := context.WithTimeout(r.Context(), limit)
 		defer cancel()
-		answer(w, func() (A, error) { return op(tools, ctx, q) })
+		answer(ctx, w, func(ctx context.Context) (A, error) { return op(tools, ctx, q) })
 	})
 }
 
@@ -148,14 +148,19 @@ func readBody(w http.ResponseWriter, r *http.Request, q any) error {
 	return nil
 }
 
-func answer[A any](w http.ResponseWriter, op func() (A, error)) {
-	a, err := op()
+func answer[A any](ctx context.Context, w http.ResponseWriter, op func(context.Context) (A, error)) {
+	a, err := op(ctx)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	b, err := json.Marshal(a)
 	if err != nil {
 		fail(w, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(a) // the client has gone
+	_, _ = w.Write(b) // or the client has gone
 }
 
 func fail(w http.ResponseWriter, err error) {
@@ -170,9 +175,13 @@ func fail(w http.ResponseWriter, err error) {
 	if status == 0 {
 		status = http.StatusInternalServerError
 	}
+	b, err := json.Marshal(e)
+	if err != nil {
+		b = nil // two texts: it cannot be
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(e) // the client has gone
+	_, _ = w.Write(b) // or the client has gone
 }
 
 // Guard keeps web pages out: it answers only requests whose Host is this machine by number or as localhost, so that no name that
