@@ -25,6 +25,7 @@ func (e *Engine) InitBlock(st devchain.State, h devchain.BlockHeader) error {
 		e.paySubsidy(st, who)
 	}
 	e.system.StartExtrinsics(st)
+	e.spent.Set(st, blockWeight{classMandatory: hooksWeight()})
 	return nil
 }
 
@@ -107,6 +108,7 @@ func (e *Engine) apply(st frame.State, xt *extrinsic, b []byte) ([]byte, error) 
 	if xt.signed {
 		e.settleFee(st, xt, f, actual, free)
 	}
+	e.spend(st, xt, actual)
 	e.applied(st, xt.call, actual, free, failure, dispatch)
 	if failure == nil {
 		return []byte{0, 0}, nil
@@ -114,6 +116,13 @@ func (e *Engine) apply(st frame.State, xt *extrinsic, b []byte) ([]byte, error) 
 	r := scale.Encoder{Buf: []byte{0, 1}}
 	dispatch.Encode(&r)
 	return r.Buf, nil
+}
+
+// spend counts an extrinsic towards the weight of the block.
+func (e *Engine) spend(st frame.State, xt *extrinsic, w weight) {
+	total := e.spent.Get(st)
+	total[xt.call.class] = total[xt.call.class].plus(w).plus(weight{baseWeight, uint64(xt.size)})
+	e.spent.Set(st, total)
 }
 
 // applied deposits the event that ends every extrinsic.

@@ -26,6 +26,26 @@ func (w weight) times(n uint64) weight { return weight{w.ref * n, w.proof * n} }
 
 func (w weight) min(v weight) weight { return weight{min(w.ref, v.ref), min(w.proof, v.proof)} }
 
+// blockWeight is the weight of a block so far, by class.
+type blockWeight [3]weight
+
+func blockWeights() frame.Codec[blockWeight] {
+	return frame.Codec[blockWeight]{
+		Enc: func(e *scale.Encoder, v blockWeight) {
+			for _, w := range v {
+				e.Compact(w.ref)
+				e.Compact(w.proof)
+			}
+		},
+		Dec: func(d *scale.Decoder) (v blockWeight) {
+			for i := range v {
+				v[i] = weight{d.Compact(), d.Compact()}
+			}
+			return v
+		},
+	}
+}
+
 // outcome is what is known of a call after it ran.
 type outcome struct {
 	free   bool   // its fee is waived

@@ -8,7 +8,7 @@
 // devchain. Other pallets appear in the metadata by name and index only.
 //
 // What differs from the real runtime, on purpose: the election draws from a
-// seed instead of block hashes, block weight is not metered, state roots are
+// seed instead of block hashes, hooks are not bounded by weight, state roots are
 // not Merkle roots, moving delegate shares requires owning them, and sudo may
 // dispatch what the real chain reserves for its collective.
 //

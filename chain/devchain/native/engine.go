@@ -61,6 +61,7 @@ type Engine struct {
 	treasury  *treasury
 	aura      *aura
 	flip      *flip
+	spent     *frame.Value[blockWeight] // weight of the block
 	// pausedCalls are the calls that TxPause lists.
 	pausedCalls *frame.Map[frame.Pair[string, string], struct{}]
 	calls       map[[2]uint8]callDecl
@@ -99,6 +100,7 @@ func New(cfg Config) *Engine {
 	e.treasury = newTreasury(m, e.system, e.balances)
 	e.aura = newAura(m)
 	e.flip = newFlip(m)
+	e.spent = frame.NewValue(frame.NewItems(m, "System"), "BlockWeight", blockWeights())
 	e.pausedCalls = frame.NewMap(frame.NewItems(m, "TxPause"), "PausedCalls",
 		frame.PairOf(frame.Bytes(), frame.Bytes()), frame.Unit())
 	e.calls = e.declareCalls()

@@ -35,10 +35,10 @@ func comparedPallets() []string {
 	}
 }
 
-// byDesign are items that differ: weight is not metered, and the header lacks
-// the log of the EVM, of which there is none.
+// byDesign are items that differ: the header lacks the log of the EVM, of which
+// there is none.
 func byDesign() map[string]bool {
-	return map[string]bool{"System.BlockWeight": true, "System.Digest": true}
+	return map[string]bool{"System.Digest": true}
 }
 
 func newTwins(t *testing.T) *twins {
