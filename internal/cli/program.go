@@ -84,7 +84,7 @@ func Main(ctx context.Context, p Program, args []string, stdin io.Reader, stdout
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(ctx, stop)() // from the second interrupt on the system's default holds
-	root := e.root(p.Alias) //nolint:contextcheck // commands take theirs from cobra
+	root := e.root(p.Alias)              //nolint:contextcheck // commands take theirs from cobra
 	switch {
 	case p.Alias != "" && root.Name() != p.Name:
 		args = spreadLists(args)
