@@ -204,10 +204,10 @@ func (c Config) Validate() error {
 		}
 	}
 	if c.Replicas > c.BucketSize {
-		errs = append(errs, fmt.Errorf("Replicas is %d, more than BucketSize %d: a search finds no more nodes than that", c.Replicas, c.BucketSize))
+		errs = append(errs, fmt.Errorf("a search finds BucketSize = %d nodes, fewer than Replicas = %d", c.BucketSize, c.Replicas))
 	}
 	if c.MaxValue > c.MaxAnswer {
-		errs = append(errs, fmt.Errorf("MaxValue is %d, more than MaxAnswer %d: such a value could be stored but not read", c.MaxValue, c.MaxAnswer))
+		errs = append(errs, fmt.Errorf("values of MaxValue = %d could be stored but not read, with MaxAnswer = %d", c.MaxValue, c.MaxAnswer))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("dht: configuration: %w", err)

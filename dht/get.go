@@ -83,7 +83,7 @@ func (n *Node) getEach(ctx context.Context, keys []record.Key, o getOptions, yie
 		}
 	}
 	if len(fresh) > 0 {
-		n.searchAll(fresh, o)
+		n.searchAll(fresh, o) //nolint:contextcheck // others may join these searches: they outlive this caller
 	}
 	for len(joined) > 0 {
 		select {

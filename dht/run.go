@@ -32,7 +32,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	running, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(n.life, cancel)
+	stop := context.AfterFunc(n.life, cancel) //nolint:contextcheck // Close ends Run too
 	defer stop()
 	var wg sync.WaitGroup
 	for range checkers {
@@ -45,7 +45,7 @@ func (n *Node) Run(ctx context.Context) error {
 		wg.Go(func() { n.keepRecords(running) })
 	}
 	wg.Wait()
-	n.leave()
+	n.leave() //nolint:contextcheck // ctx has ended, that is why
 	return nil
 }
 

@@ -166,17 +166,18 @@ func TestBackoffDoubles(t *testing.T) {
 	var c contacts
 	c.init(Config{BackoffBase: 5 * time.Second, BackoffMax: time.Minute, BucketSize: 20, DepthModulo: 5}, kad.ID{1})
 	now := time.Unix(1_700_000_000, 0)
-	for i, want := range []time.Duration{5, 10, 20, 40, 60, 60} {
-		if got := c.ban("p", now); got != want*time.Second {
-			t.Errorf("failure %d: %v, want %v s", i+1, got, want)
+	for i, seconds := range []int{5, 10, 20, 40, 60, 60} {
+		want := time.Duration(seconds) * time.Second
+		if got := c.ban("p", now); got != want {
+			t.Errorf("failure %d: %v, want %v", i+1, got, want)
 		}
 		if got := c.ban("p", now); got != 0 {
 			t.Errorf("failure %d counted twice", i+1)
 		}
-		if !c.isBanned("p", now.Add(want*time.Second-1)) || c.isBanned("p", now.Add(want*time.Second)) {
-			t.Errorf("failure %d: ban is not %v s", i+1, want)
+		if !c.isBanned("p", now.Add(want-1)) || c.isBanned("p", now.Add(want)) {
+			t.Errorf("failure %d: ban is not %v", i+1, want)
 		}
-		now = now.Add(want * time.Second)
+		now = now.Add(want)
 	}
 	c.pardon("p")
 	if got := c.ban("p", now); got != 5*time.Second {

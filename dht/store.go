@@ -2,6 +2,7 @@ package dht
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -183,6 +184,9 @@ func (n *Node) choose(p *parcel, near []kad.Contact) {
 		}
 	}
 	p.holders = kad.SelectReplicas(nil, near, policy)
+	if n.cfg.Python { // Python nodes look at the nearest of any kind, and agree on what is new only with the same holders
+		p.holders = union(near, near[:min(len(near), n.cfg.Replicas)], p.holders)
+	}
 	chosen := 0
 	for _, c := range near {
 		if chosen < len(p.holders) && p.holders[chosen].Peer == c.Peer {
@@ -194,6 +198,20 @@ func (n *Node) choose(p *parcel, near []kad.Contact) {
 	for _, res := range p.results {
 		res.Wanted = max(min(len(p.holders), len(near)), 1)
 	}
+}
+
+// union returns the contacts of all that are in one of the lists, in their order.
+func union(all []kad.Contact, lists ...[]kad.Contact) []kad.Contact {
+	var chosen []kad.Contact
+	for _, c := range all {
+		for _, l := range lists {
+			if slices.ContainsFunc(l, func(o kad.Contact) bool { return o.Peer == c.Peer }) {
+				chosen = append(chosen, c)
+				break
+			}
+		}
+	}
+	return chosen
 }
 
 const suspiciousCrowding = 5 // times denser than chance puts nodes; see kad.Crowding

@@ -140,7 +140,7 @@ func startPeer(ctx context.Context, cfg SwarmConfig, addr string, bootstrap []pe
 		return nil, err
 	}
 	const namespace = "/mesh/bench/1"
-	host, err := p2p.New(p2p.Config{Key: key, Listen: listen, Namespace: namespace})
+	host, err := p2p.New(p2p.Config{Key: key, Listen: listen, Namespace: namespace}) //nolint:contextcheck // a constructor
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func startPeer(ctx context.Context, cfg SwarmConfig, addr string, bootstrap []pe
 	if !cfg.Cache {
 		nodeConfig.CacheNearest, nodeConfig.CacheRefresh = -1, -1
 	}
-	if p.Node, err = dht.New(p.calls, nodeConfig); err != nil {
+	if p.Node, err = dht.New(p.calls, nodeConfig); err != nil { //nolint:contextcheck // a constructor
 		return nil, errors.Join(err, p.calls.Close(), host.Close())
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
