@@ -30,12 +30,11 @@ type Config struct {
 	PerBlock int
 	// Pallets whose storage is compared; default those of a subnet's life.
 	Pallets []string
-	// Ignore lists items, "Pallet.Item", that may differ; default the ones that
-	// cannot be equal: weight is not metered, and no log of an EVM is written.
+	// Ignore lists items, "Pallet.Item", that may differ; default the one that
+	// cannot be equal: no log of an EVM is written.
 	Ignore []string
 	// Leave lists calls, "Pallet.name", that are not drawn; default those in which a
-	// development chain is stricter than the real one, and one whose fee depends on
-	// the weight that its calls have left over.
+	// development chain is stricter than the real one.
 	Leave []string
 	// Fund is what the accounts of the run get; default 1,000,000 TENSOR.
 	Fund chain.Balance
@@ -54,10 +53,10 @@ func (c *Config) setDefaults() {
 		c.Pallets = []string{"System", "Timestamp", "Balances", "TransactionPayment", "Sudo", "Treasury", "Network"}
 	}
 	if c.Ignore == nil {
-		c.Ignore = []string{"System.BlockWeight", "System.Digest"}
+		c.Ignore = []string{"System.Digest"}
 	}
 	if c.Leave == nil {
-		c.Leave = []string{"Network.transfer_delegate_stake", "Network.transfer_node_delegate_stake", "Utility.force_batch"}
+		c.Leave = []string{"Network.transfer_delegate_stake", "Network.transfer_node_delegate_stake"}
 	}
 	if c.Fund.IsZero() {
 		c.Fund = chain.Tensor(1_000_000)
