@@ -65,6 +65,7 @@ type cmdline struct {
 // run returns the exit code and what was printed.
 func (c cmdline) run(stdin string, args ...string) (code int, stdout, stderr string) {
 	c.t.Helper()
+	c.t.Setenv("MESH_JOURNAL", c.t.TempDir())
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var out, errs bytes.Buffer

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ type chainFlags struct {
 	genesis string
 	timeout time.Duration
 	json    bool
+	journal string // folder of transactions under way; "" for commands that submit nothing
 }
 
 func (f *chainFlags) register(fl *pflag.FlagSet) {
@@ -40,6 +42,13 @@ func (f *chainFlags) register(fl *pflag.FlagSet) {
 // dial connects, or says in words why it cannot.
 func (f *chainFlags) dial(ctx context.Context) (*substrate.Client, error) {
 	cfg := substrate.Config{Endpoints: f.rpc}
+	if f.journal != "" {
+		j, err := substrate.OpenJournal(f.journal)
+		if err != nil {
+			return nil, failf("give a folder that can be written to with --journal", "%w", err)
+		}
+		cfg.Journal = j
+	}
 	if f.genesis != "" {
 		h, err := chain.ParseHash(f.genesis)
 		if err != nil {
@@ -97,6 +106,16 @@ func (f *signFlags) register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.dryRun, "dry-run", false, "show the decoded call and its fee, and submit nothing")
 	fl.BoolVar(&f.finalized, "finalized", false, "wait until the transaction is final, not only in a block")
 	fl.StringVar(&f.tip, "tip", "", "extra `TENSOR` for the block's author")
+	fl.StringVar(&f.journal, "journal", defaultJournal(), "`folder` that keeps signed transactions until their fate is known, so that the same command after a crash does not submit twice; empty: none")
+}
+
+// defaultJournal is a folder of the user, or none where the system has no place for it.
+func defaultJournal() string {
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(dir, "mesh", "transactions")
 }
 
 func (f *signFlags) registerKey(fl *pflag.FlagSet) {
