@@ -6,7 +6,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
+	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hypertensor-blockchain/mesh/dht"
@@ -22,6 +26,7 @@ type BulkConfig struct {
 	Batch      int           `json:"batch"`       // keys per call; 64
 	ValueBytes int           `json:"value_bytes"` // 256
 	Expiration time.Duration `json:"-"`           // 1 h
+	Latency    time.Duration `json:"-"`           // between storing and getting
 	Latest     bool          `json:"latest"`      // read the newest instead of the first
 }
 
@@ -40,6 +45,7 @@ type BulkReport struct {
 	GetSuccess   float64   `json:"get_success"`
 	Started      Footprint `json:"per_peer_started"`
 	Finished     Footprint `json:"per_peer_finished"`
+	MemoryMiB    float64   `json:"memory_mib"` // of the whole process at the end, as the system counts it
 }
 
 // Bulk stores and reads many keys in batches at random peers. Cancelling ctx ends it early.
@@ -88,6 +94,12 @@ func Bulk(ctx context.Context, cfg BulkConfig) (report BulkReport, err error) {
 	if err != nil {
 		return report, err
 	}
+	if cfg.Latency > 0 {
+		select {
+		case <-time.After(cfg.Latency):
+		case <-ctx.Done():
+		}
+	}
 	var options []dht.GetOption
 	if cfg.Latest {
 		options = append(options, dht.Latest())
@@ -105,8 +117,23 @@ func Bulk(ctx context.Context, cfg BulkConfig) (report BulkReport, err error) {
 	report.StoreMillis, report.StoreP50, report.StoreP99 = summary(store)
 	report.GetMillis, report.GetP50, report.GetP99 = summary(get)
 	report.StoreSuccess, report.GetSuccess = float64(stored)/float64(cfg.Keys), float64(got)/float64(cfg.Keys)
+	report.MemoryMiB = resident()
 	report.Finished = s.footprint()
 	return report, err
+}
+
+// resident returns the memory of this process in MiB: resident where the system tells, else what the runtime has taken.
+func resident() float64 {
+	if b, err := os.ReadFile("/proc/self/statm"); err == nil {
+		if f := strings.Fields(string(b)); len(f) > 1 {
+			if pages, err := strconv.ParseInt(f[1], 10, 64); err == nil {
+				return float64(pages) * float64(os.Getpagesize()) / (1 << 20)
+			}
+		}
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.Sys-m.HeapReleased) / (1 << 20)
 }
 
 // batches calls f for batch after batch, each at a random peer, and returns the milliseconds per key of each.
