@@ -19,6 +19,18 @@ type shelves struct {
 	storage *record.Storage
 	cache   *record.Storage
 	strict  bool // of two versions that expire together the first stays
+	disk    *keeper
+}
+
+// attach makes what is stored from now on go to disk, unless something does already.
+func (s *shelves) attach(k *keeper) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.disk != nil {
+		return false
+	}
+	s.disk = k
+	return true
 }
 
 func (s *shelves) init(cfg Config) {
@@ -61,6 +73,11 @@ func (s *shelves) keep(r record.Record, inCache bool, v record.Chain, q record.R
 		return err
 	}
 	v.Accepted(r, q)
+	if s.disk != nil && !inCache {
+		if own, ok := s.storage.Lookup(r.Key, r.Subkey, q.Now); ok {
+			s.disk.add(record.Held{Record: own, Author: author})
+		}
+	}
 	return nil
 }
 
