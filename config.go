@@ -73,8 +73,9 @@ type Config struct {
 	// before they count.
 	MinClass chain.Class
 
-	// DataDir keeps the consensus journal, the address book and the membership. It is locked while the node runs. Required for a
-	// node with a Hotkey, because without a journal a restart could say two things in one epoch.
+	// DataDir keeps the consensus journal, the address book, the membership and the DHT's records, which a restart takes back. It is
+	// locked while the node runs. Required for a node with a Hotkey, because without a journal a restart could say two things in one
+	// epoch.
 	DataDir string
 
 	// UpdatePeriod is the time between two heartbeats; default an eighth of the epoch, within 500 ms and 60 s. A heartbeat lives

@@ -112,3 +112,33 @@ func TestLocalAPIBeforeJoining(t *testing.T) {
 		t.Errorf("table: %v", err)
 	}
 }
+
+// TestRecordsSurviveRestart stops a whole swarm and finds a record again.
+func TestRecordsSurviveRestart(t *testing.T) {
+	s := newSwarm(t, 2, nil)
+	ctx := t.Context()
+	value, err := heartbeat.Info{State: heartbeat.Online, Role: "mine"}.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if put, err := localClient(t, s.dirs[1]).Put(ctx, inspect.Write{Key: heartbeat.Key().String(), Value: value, Sign: true, Life: 600}); err != nil || put.Accepted != 3 {
+		t.Fatalf("put: %+v, %v", put, err)
+	}
+	for _, r := range append(s.nodes, s.boot) {
+		r.end()
+	}
+	r := runNode(t, Config{
+		Key: s.keys[0], Subnet: toySubnet, Chain: s.chain, Listen: loopbackAddr(), DataDir: s.dirs[0], Status: "127.0.0.1:0", NewSwarm: true,
+	}, nil)
+	r.await(PhaseOnline)
+	f, err := localClient(t, s.dirs[0]).Get(ctx, inspect.Query{Key: heartbeat.Key().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range f.Entries {
+		if e.Owner == s.nodes[1].PeerID().String() && e.Heartbeat != nil && e.Heartbeat.Role == "mine" {
+			return
+		}
+	}
+	t.Errorf("the record is gone: %+v", f)
+}

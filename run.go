@@ -429,6 +429,7 @@ func (n *Node) openNetwork(ctx context.Context) (func() error, error) {
 		return nil, errors.Join(fmt.Errorf("mesh: %w", err), n.calls.Close(), host.Close())
 	}
 	n.dht.Store(d)
+	n.persist(d, fmt.Sprintf("records-%x-%d.journal", p.Genesis[:4], n.subnet))
 	closeAll := func() error { return errors.Join(d.Close(), n.calls.Close(), host.Close()) }
 	if n.cfg.Bootnode {
 		return closeAll, nil
