@@ -1,6 +1,8 @@
 package native
 
 import (
+	"math"
+
 	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/network"
 	"github.com/hypertensor-blockchain/mesh/chain/metadata"
@@ -20,7 +22,18 @@ const (
 // proof, which is not.
 type weight struct{ ref, proof uint64 }
 
-func (w weight) plus(v weight) weight { return weight{w.ref + v.ref, w.proof + v.proof} }
+// plus saturates.
+func (w weight) plus(v weight) weight { return weight{satAdd(w.ref, v.ref), satAdd(w.proof, v.proof)} }
+
+func satAdd(a, b uint64) uint64 {
+	if a+b < a {
+		return math.MaxUint64
+	}
+	return a + b
+}
+
+// above reports whether w exceeds v in either part.
+func (w weight) above(v weight) bool { return w.ref > v.ref || w.proof > v.proof }
 
 func (w weight) times(n uint64) weight { return weight{w.ref * n, w.proof * n} }
 

@@ -171,6 +171,30 @@ func (e *Engine) balanceCalls() map[string]callDecl {
 				return e.balances.ForceSet(st, who, free)
 			})
 		},
+		"Balances.force_unreserve": func(d *scale.Decoder) *call { // nothing is ever reserved
+			who, amount := frame.Account().Dec(d), d.U128()
+			return byRoot(weight{143_749_000, proof}, func(st frame.State) error {
+				e.balances.Unreserve(st, who, amount)
+				return nil
+			})
+		},
+		"Balances.upgrade_accounts": func(d *scale.Decoder) *call { // all are of the newest kind
+			n := uint64(len(frame.Vec(frame.Account(), 20).Dec(d)))
+			w := weight{17_076_000, 990}.plus(weight{139_834_157, 2603}.times(n))
+			return plain(w, func(_ frame.State, o frame.Origin) error {
+				_, err := o.EnsureSigned()
+				return err
+			})
+		},
+		"Balances.force_adjust_total_issuance": func(d *scale.Decoder) *call {
+			direction, delta := d.U8(), d.CompactU128()
+			if direction > 1 {
+				d.Fail(scale.ErrMalformed, "direction is neither up nor down")
+			}
+			return byRoot(weight{6_346_000, 0}, func(st frame.State) error {
+				return e.balances.AdjustIssuance(st, delta, direction == 0)
+			})
+		},
 		"Balances.burn": func(d *scale.Decoder) *call {
 			amount, keep := d.CompactU128(), d.Bool()
 			w := weight{21_553_000, 0}

@@ -82,7 +82,7 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 	c.peers = append(c.peers, "bad", "Qm"+strings.Repeat("x", 44), strings.Repeat("1", 129))
 	for i := range m.Pallets {
 		p := &m.Pallets[i]
-		if p.Calls == metadata.NoType || !slices.Contains([]string{"System", "Balances", "Utility", "Network"}, p.Name) {
+		if p.Calls == metadata.NoType || !slices.Contains([]string{"System", "Balances", "Utility", "Sudo", "TxPause", "Network"}, p.Name) {
 			continue
 		}
 		for j := range m.Types[p.Calls].Variants {
@@ -96,11 +96,9 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 				continue
 			case p.Name == "Network" && strings.HasPrefix(v.Name, "transfer_"):
 				continue // the chain lets anybody move shares
+			case v.Name == "set_key" || v.Name == "remove_key":
+				continue // or nobody refills
 			case p.Name == "System" && !strings.HasPrefix(v.Name, "remark"):
-				continue
-			case p.Name == "Balances" && !strings.HasPrefix(v.Name, "transfer") && v.Name != "burn":
-				continue
-			case p.Name == "Utility" && !strings.Contains(v.Name, "batch"):
 				continue
 			default:
 				weight = 2
@@ -119,7 +117,7 @@ func (c *chaos) randomCall(depth int) (name string, call []byte) {
 	at := c.r.IntN(c.total)
 	i := slices.IndexFunc(c.calls, func(x choice) bool { return at < x.upto })
 	x := c.calls[i]
-	if depth > 0 && x.pallet.Name == "Utility" {
+	if depth > 0 && (x.pallet.Name == "Utility" || x.pallet.Name == "Sudo") {
 		return c.randomCall(depth)
 	}
 	e := scale.Encoder{Buf: []byte{x.pallet.Index, x.call.Index}}
@@ -196,7 +194,15 @@ func (c *chaos) value(e *scale.Encoder, name string, id metadata.TypeID, depth i
 		for range n {
 			c.value(e, name, t.Elem, depth)
 		}
+	case metadata.KindTuple:
+		for _, id := range t.Tuple {
+			c.value(e, name, id, depth)
+		}
 	case metadata.KindCompact:
+		if c.m.Types[t.Elem].Primitive == metadata.U64 {
+			e.Compact(pick(c.r, []uint64{0, 1, 1e6, 1e9, 1e12, 1e13, 1e18}))
+			return
+		}
 		e.CompactU128(c.amount(name))
 	case metadata.KindPrimitive:
 		c.primitive(e, name, t.Primitive)
@@ -209,6 +215,8 @@ func (c *chaos) primitive(e *scale.Encoder, name string, p metadata.Primitive) {
 	switch p {
 	case metadata.Bool:
 		e.Bool(c.r.IntN(2) == 0)
+	case metadata.U16:
+		e.U16(uint16(c.r.IntN(3)))
 	case metadata.U8:
 		e.U8(uint8(c.r.IntN(4)))
 	case metadata.U32:
@@ -519,6 +527,15 @@ func (c *chaos) newNode() {
 	c.try("fund", c.keys[0], e.Buf)
 }
 
+// asSudo wraps a call so that root dispatches it.
+func (c *chaos) asSudo() {
+	name, call := c.randomCall(1)
+	if strings.HasPrefix(name, "Network.") && c.r.IntN(4) > 0 {
+		return
+	}
+	c.try("sudo of "+name, c.keys[0], append([]byte{6, 0}, call...))
+}
+
 // signer chooses who sends a call: mostly somebody who may.
 func (c *chaos) signer(name string, call []byte) *account.Account {
 	others := c.keys[1:] // the first pays for the rest
@@ -553,6 +570,8 @@ func (c *chaos) signer(name string, call []byte) *account.Account {
 		who = coldkeyOf(call[10:30])
 	case (name == "update_hotkey" || name == "remove_overwatch_stake") && len(call) > 22:
 		who = coldkeyOf(call[2:22])
+	case strings.HasPrefix(name, "Sudo."):
+		who = c.keys[0]
 	case strings.Contains(name, "overwatch") && name != "register_overwatch_node":
 		if hotkey := c.st.Get(append(itemKey("Network", "OverwatchNodeIdHotkey"), call[2:6]...)); hotkey != nil {
 			who = coldkeyOf(hotkey)
@@ -572,6 +591,7 @@ func (c *chaos) try(name string, who *account.Account, call []byte) {
 		c.outcomes[name+" refused "+v]++
 		return
 	}
+	c.what = fmt.Sprintf("%s %x", name, call)
 	r := c.do(xt)
 	c.outcomes[name+" "+r]++
 }
@@ -629,6 +649,9 @@ func TestTwinsRandom(t *testing.T) {
 		}
 		if c.r.IntN(5) == 0 && len(c.hotkeys) < 250 {
 			c.newNode()
+		}
+		if c.r.IntN(3) == 0 {
+			c.asSudo()
 		}
 		for range c.r.IntN(9) {
 			name, call := c.randomCall(0)

@@ -25,6 +25,7 @@ type twins struct {
 	twin       *testChain     // the native engine
 	compared   int            // storage pairs
 	known      map[string]int // differences that are by design, by item
+	what       string         // the last transaction
 }
 
 // pallets whose storage must be equal.
@@ -211,7 +212,7 @@ func (w *twins) compare(when string) {
 		}
 	}
 	if differ > 0 {
-		w.t.Fatalf("%s: %d differences", when, differ)
+		w.t.Fatalf("%s: %d differences after %s", when, differ, w.what)
 	}
 }
 

@@ -1,6 +1,9 @@
 package native
 
 import (
+	"golang.org/x/crypto/blake2b"
+
+	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 )
@@ -18,6 +21,7 @@ const (
 	batchCompletedWithErrors
 	itemCompleted
 	itemFailed
+	dispatchedAs
 )
 
 // batchKind says what a batch does when a call fails.
@@ -61,6 +65,41 @@ func (e *Engine) utilityCalls() map[string]callDecl {
 		"Utility.batch":       batch(batchStop),
 		"Utility.batch_all":   batch(batchAll),
 		"Utility.force_batch": batch(batchForce),
+		"Utility.dispatch_as": func(d *scale.Decoder) *call {
+			origin := decodeOrigin(d)
+			c := e.decodeCall(d)
+			if c == nil {
+				return nil
+			}
+			return &call{weight: c.weight.plus(weight{6_985_000, 0}), class: c.class, run: func(st frame.State, o frame.Origin) (outcome, error) {
+				if err := o.EnsureRoot(); err != nil {
+					return outcome{}, err
+				}
+				_, err := c.dispatch(st, origin)
+				e.utilityEvent(st, dispatchedAs, func(w *scale.Encoder) { encodeResult(w, err) })
+				return outcome{}, nil
+			}}
+		},
+		"Utility.as_derivative": func(d *scale.Decoder) *call {
+			index := d.U16()
+			c := e.decodeCall(d)
+			if c == nil {
+				return nil
+			}
+			own := weight{185_896_000, 3997}
+			return &call{weight: c.weight.plus(own), class: c.class, run: func(st frame.State, o frame.Origin) (outcome, error) {
+				who, err := o.EnsureSigned()
+				if err != nil {
+					return outcome{}, err
+				}
+				out, err := c.dispatch(st, frame.Signed(derivative(who, index)))
+				spent := c.weight
+				if out.actual {
+					spent = out.weight
+				}
+				return outcome{weight: spent.plus(own), actual: true}, err
+			}}
+		},
 		"Utility.with_weight": func(d *scale.Decoder) *call {
 			c := e.decodeCall(d)
 			w := weight{d.Compact(), d.Compact()}
@@ -76,6 +115,32 @@ func (e *Engine) utilityCalls() map[string]callDecl {
 			}}
 		},
 	}
+}
+
+// decodeOrigin reads an origin of pallet System, the only one that is offered.
+func decodeOrigin(d *scale.Decoder) frame.Origin {
+	if d.U8() != 0 {
+		d.Fail(scale.ErrMalformed, "origin of another pallet")
+	}
+	switch d.U8() {
+	case 0:
+		return frame.Root()
+	case 1:
+		return frame.Signed(frame.Account().Dec(d))
+	case 2:
+	default:
+		d.Fail(scale.ErrMalformed, "no such origin")
+	}
+	return frame.Origin{}
+}
+
+// derivative is the account that stands for the index-th alter ego of who.
+func derivative(who chain.AccountID, index uint16) chain.AccountID {
+	w := scale.Encoder{Buf: []byte("modlpy/utilisuba")}
+	w.Raw(who[:])
+	w.U16(index)
+	sum := blake2b.Sum256(w.Buf)
+	return chain.AccountID(sum[:20])
 }
 
 func (e *Engine) utilityEvent(st frame.State, index uint8, fill func(w *scale.Encoder)) {

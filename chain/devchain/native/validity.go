@@ -11,12 +11,53 @@ import (
 )
 
 const (
-	baseWeight       = 108_157_000       // of every transaction, and with that its least fee in planck
-	maxBlockWeight   = 2_000_000_000_000 // two seconds in picoseconds
-	maxNormalLength  = 3_932_160         // bytes: three quarters of a block
-	maxNormalWeight  = 1_299_891_843_000 // of one normal transaction
+	baseWeight       = 108_157_000 // of every transaction, and with that its least fee in planck
 	operationalBonus = 5
 )
+
+// blockLimit is the weight that a block may have: two seconds in picoseconds.
+func blockLimit() weight { return weight{2_000_000_000_000, math.MaxUint64} }
+
+// classLimits bound what one class of extrinsics may take of a block.
+type classLimits struct {
+	length int    // bytes of all
+	one    weight // one extrinsic
+	all    weight // all of them
+	spare  weight // what they may take in a full block
+}
+
+func limitsOf(c class) classLimits {
+	switch c {
+	case classNormal:
+		return classLimits{
+			length: 3_932_160, one: weight{1_299_891_843_000, 0xa666666666666666}, all: weight{1_500_000_000_000, 0xbfffffffffffffff},
+		}
+	case classOperational:
+		return classLimits{
+			length: maxExtrinsic, one: weight{1_799_891_843_000, 0xe666666666666666}, all: blockLimit(),
+			spare: weight{500_000_000_000, 0x4000000000000000},
+		}
+	case classMandatory:
+	}
+	return classLimits{length: maxExtrinsic, one: blockLimit(), all: blockLimit(), spare: blockLimit()}
+}
+
+// exhausts reports whether a transaction is too large for any block.
+func (xt *extrinsic) exhausts() bool {
+	l := limitsOf(xt.call.class)
+	return xt.call.weight.above(l.one) || xt.size > l.length
+}
+
+// fits reports whether a transaction fits into what is left of the block.
+func (e *Engine) fits(st frame.State, xt *extrinsic) bool {
+	l := limitsOf(xt.call.class)
+	spent := e.spent.Get(st)
+	mine := spent[xt.call.class].plus(xt.call.weight).plus(weight{baseWeight, uint64(xt.size)})
+	spent[xt.call.class] = mine
+	total := spent[classNormal].plus(spent[classOperational]).plus(spent[classMandatory])
+	full := total.above(blockLimit()) && mine.above(l.spare)
+	return !mine.above(l.all) && !full && int(e.system.AllExtrinsicsLen.Get(st))+xt.size <= l.length
+}
 
 // hooksWeight is what every block costs before its first extrinsic: the chain's
 // pallets report it whatever they did.
@@ -78,7 +119,7 @@ func (e *Engine) check(st frame.State, xt *extrinsic, number uint64) (frame.Acco
 		return account, devchain.NewTxError(devchain.TxPayment)
 	case xt.nonce < account.Nonce:
 		return account, devchain.NewTxError(devchain.TxStale)
-	case xt.call.weight.ref > maxNormalWeight || xt.size > maxNormalLength:
+	case xt.exhausts():
 		return account, devchain.NewTxError(devchain.TxExhausted)
 	}
 	return account, nil
@@ -87,6 +128,9 @@ func (e *Engine) check(st frame.State, xt *extrinsic, number uint64) (frame.Acco
 // prepare takes the nonce and the fee.
 func (e *Engine) prepare(st frame.State, xt *extrinsic, f fee) error {
 	account := e.system.Account.Get(st, xt.signer)
+	if !e.fits(st, xt) {
+		return devchain.NewTxError(devchain.TxExhausted)
+	}
 	if xt.nonce > account.Nonce {
 		return devchain.NewTxError(devchain.TxFuture)
 	}
@@ -104,12 +148,11 @@ func (e *Engine) prepare(st frame.State, xt *extrinsic, f fee) error {
 // priority favours transactions of which many fit into a block, scaled by the
 // tip, and operational ones also by their fee.
 func priority(xt *extrinsic) uint64 {
-	longest := uint64(maxNormalLength)
-	if xt.call.class == classOperational {
-		longest = maxExtrinsic
-	}
-	size := min(max(uint64(xt.size), 1), longest)
-	perBlock := u128.From64(min(maxBlockWeight/max(xt.call.weight.ref, 1), longest/size))
+	w, limit := xt.call.weight, blockLimit()
+	longest := uint64(limitsOf(xt.call.class).length)
+	perBlock := u128.From64(min(
+		limit.ref/min(max(w.ref, 1), limit.ref), limit.proof/max(w.proof, 1), longest/min(max(uint64(xt.size), 1), longest),
+	))
 	p := xt.tip.SatAdd(u128.From64(1)).SatMul(perBlock)
 	if xt.call.class == classOperational {
 		p = p.SatAdd(fees(xt).total().SatMul(u128.From64(operationalBonus)).SatMul(perBlock))

@@ -17,6 +17,8 @@ const (
 	errInsufficientBalance   = 2
 	errExistentialDeposit    = 3
 	errExpendability         = 4
+	errIssuanceDeactivated   = 10
+	errDeltaZero             = 11
 )
 
 func balancesError(code uint8) error { return Module(BalancesIndex, code) }
@@ -341,6 +343,34 @@ func (b *Balances) Deactivate(s State, before, amount u128.U128) {
 		}
 		return v
 	})
+}
+
+// AdjustIssuance corrects the total issuance, as root may.
+func (b *Balances) AdjustIssuance(s State, delta u128.U128, up bool) error {
+	if delta.IsZero() {
+		return balancesError(errDeltaZero)
+	}
+	old := b.TotalIssuance.Get(s)
+	next := old.SatSub(delta)
+	if up {
+		next = old.SatAdd(delta)
+	}
+	if next.Less(b.InactiveIssuance.Get(s)) {
+		return balancesError(errIssuanceDeactivated)
+	}
+	b.TotalIssuance.Set(s, next)
+	e := NewEvent(BalancesIndex, 21)
+	e.U128(old)
+	e.U128(next)
+	b.System.Deposit(s, e.Buf)
+	return nil
+}
+
+// Unreserve says that nothing was freed, for nothing is ever reserved here.
+func (b *Balances) Unreserve(s State, who chain.AccountID, amount u128.U128) {
+	if !amount.IsZero() && !b.Free(s, who).IsZero() {
+		b.event(s, 5, u128.U128{}, who)
+	}
 }
 
 // BurnFrom takes amount out of existence at its owner's wish.

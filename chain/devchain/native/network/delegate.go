@@ -41,7 +41,8 @@ func delegateCalls() map[string]handler {
 		},
 		"add_to_node_delegate_stake": func(d *scale.Decoder) action {
 			sid, nid, amount := d.U32(), d.U32(), d.U128()
-			return signed(func(x *exec, who chain.AccountID) error { return x.delegateToNode(who, sid, nid, amount) })
+			return checked(func(x *exec) error { return x.ensureNode(sid, nid) },
+				func(x *exec, who chain.AccountID) error { return x.delegateToNode(who, sid, nid, amount) })
 		},
 		"remove_node_delegate_stake": func(d *scale.Decoder) action {
 			sid, nid, shares := d.U32(), d.U32(), d.U128()
@@ -70,27 +71,19 @@ func delegateCalls() map[string]handler {
 		},
 		"swap_delegate_stake": func(d *scale.Decoder) action {
 			from, to, shares := d.U32(), d.U32(), d.U128()
-			return signed(func(x *exec, who chain.AccountID) error {
-				return x.swapFromSubnet(who, from, shares, Swap{Account: who, Subnet: to})
-			})
+			return swapped(Swap{Subnet: to}, func(x *exec, to Swap) error { return x.swapFromSubnet(from, shares, to) })
 		},
 		"swap_from_subnet_to_node": func(d *scale.Decoder) action {
 			from, to, nid, shares := d.U32(), d.U32(), d.U32(), d.U128()
-			return signed(func(x *exec, who chain.AccountID) error {
-				return x.swapFromSubnet(who, from, shares, Swap{Account: who, Subnet: to, Node: frame.Some(nid)})
-			})
+			return swapped(Swap{Subnet: to, Node: frame.Some(nid)}, func(x *exec, to Swap) error { return x.swapFromSubnet(from, shares, to) })
 		},
 		"swap_node_delegate_stake": func(d *scale.Decoder) action {
 			from, fromNode, to, nid, shares := d.U32(), d.U32(), d.U32(), d.U32(), d.U128()
-			return signed(func(x *exec, who chain.AccountID) error {
-				return x.swapFromNode(who, from, fromNode, shares, Swap{Account: who, Subnet: to, Node: frame.Some(nid)})
-			})
+			return swapped(Swap{Subnet: to, Node: frame.Some(nid)}, func(x *exec, to Swap) error { return x.swapFromNode(from, fromNode, shares, to) })
 		},
 		"swap_from_node_to_subnet": func(d *scale.Decoder) action {
 			from, fromNode, to, shares := d.U32(), d.U32(), d.U32(), d.U128()
-			return signed(func(x *exec, who chain.AccountID) error {
-				return x.swapFromNode(who, from, fromNode, shares, Swap{Account: who, Subnet: to})
-			})
+			return swapped(Swap{Subnet: to}, func(x *exec, to Swap) error { return x.swapFromNode(from, fromNode, shares, to) })
 		},
 		"update_swap_queue": func(d *scale.Decoder) action {
 			id, next := d.U32(), swap().Dec(d)

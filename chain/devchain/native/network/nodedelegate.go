@@ -5,10 +5,12 @@ import (
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )
 
+func (x *exec) ensureNode(sid, nid uint32) error {
+	_, ok := x.nodeAny(sid, nid)
+	return ensure(ok, ErrInvalidSubnetNodeId)
+}
+
 func (x *exec) delegateToNode(who chain.AccountID, sid, nid uint32, amount u128.U128) error {
-	if _, ok := x.nodeAny(sid, nid); !ok {
-		return fail(ErrInvalidSubnetNodeId)
-	}
 	if err := x.takeDeposit(who, amount, ErrMinNodeDelegateStakeDepositNotReached); err != nil {
 		return err
 	}

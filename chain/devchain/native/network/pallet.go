@@ -107,6 +107,19 @@ func signed(f func(x *exec, who chain.AccountID) error) action {
 	}
 }
 
+// checked is signed, with a check before the one for a signer.
+func checked(check func(x *exec) error, f func(x *exec, who chain.AccountID) error) action {
+	act := signed(f)
+	return func(x *exec, o frame.Origin) (bool, error) {
+		if !x.TxPause.Get(x) {
+			if err := check(x); err != nil {
+				return false, err
+			}
+		}
+		return act(x, o)
+	}
+}
+
 // waived is signed, with the fee waived on success.
 func waived(f func(x *exec, who chain.AccountID) error) action {
 	act := signed(f)

@@ -14,14 +14,21 @@ func (x *exec) checkSwapTarget(to Swap) error {
 	if !to.Node.OK {
 		return ensure(x.SubnetsData.Has(x, to.Subnet), ErrInvalidSubnetId)
 	}
-	_, ok := x.nodeAny(to.Subnet, to.Node.V)
-	return ensure(ok, ErrInvalidSubnetNodeId)
+	return x.ensureNode(to.Subnet, to.Node.V)
 }
 
-func (x *exec) swapFromSubnet(who chain.AccountID, from uint32, shares u128.U128, to Swap) error {
-	if err := x.checkSwapTarget(to); err != nil {
-		return err
-	}
+// swapped is a call that moves delegated stake to another place, which must
+// exist.
+func swapped(to Swap, f func(x *exec, to Swap) error) action {
+	return checked(func(x *exec) error { return x.checkSwapTarget(to) }, func(x *exec, who chain.AccountID) error {
+		to := to
+		to.Account = who
+		return f(x, to)
+	})
+}
+
+func (x *exec) swapFromSubnet(from uint32, shares u128.U128, to Swap) error {
+	who := to.Account
 	amount, err := x.leavePool(who, from, shares)
 	if err != nil {
 		return err
@@ -34,10 +41,8 @@ func (x *exec) swapFromSubnet(who chain.AccountID, from uint32, shares u128.U128
 	return nil
 }
 
-func (x *exec) swapFromNode(who chain.AccountID, from, fromNode uint32, shares u128.U128, to Swap) error {
-	if err := x.checkSwapTarget(to); err != nil {
-		return err
-	}
+func (x *exec) swapFromNode(from, fromNode uint32, shares u128.U128, to Swap) error {
+	who := to.Account
 	amount, err := x.leaveNodePool(who, from, fromNode, shares)
 	if err != nil {
 		return err
