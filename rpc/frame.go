@@ -89,6 +89,8 @@ type frameReader struct {
 type admission interface {
 	// reserve tells whether there is room for a body of n bytes.
 	reserve(n int) bool
+	// release gives back what was reserved for a body that did not arrive.
+	release(n int)
 	// slow is called before waiting for the rest of a frame that has begun.
 	slow()
 }
@@ -97,6 +99,7 @@ type admission interface {
 type admitAll struct{}
 
 func (admitAll) reserve(int) bool { return true }
+func (admitAll) release(int)      {}
 func (admitAll) slow()            {}
 
 // next reads the body of the next frame. The admission is asked before anything is allocated for it; if it
@@ -124,7 +127,11 @@ func (f *frameReader) next(r io.Reader, limit int, a admission) ([]byte, error) 
 		}
 		return nil, errTooBusy
 	}
-	return readBody(r, n, have, nil, &f.most)
+	body, err := readBody(r, n, have, nil, &f.most)
+	if err != nil {
+		a.release(n)
+	}
+	return body, err
 }
 
 var (

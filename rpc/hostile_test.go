@@ -400,3 +400,40 @@ func TestMethodsComeAndGo(t *testing.T) {
 		server.Handle(echo, echoHandler)
 	})
 }
+
+// Messages that begin and never end give their memory back; otherwise a peer could use it all up for good.
+func TestBrokenOffMessagesReleaseMemory(t *testing.T) {
+	const size = 60 << 10
+	server, attacker := attacked(t, rpc.Config{Python: true, MaxBuffered: 100 << 10})
+	length := binary.AppendUvarint(nil, size)
+	method := []byte("Test.items")
+	head := append([]byte{byte(3 + len(method)), 0, 0, byte(len(method))}, method...)
+	for name, tt := range map[string]struct {
+		id    protocol.ID
+		start []byte
+	}{
+		"native": {unaryID, length},
+		"python": {protocol.ID(echo), length},
+		"stream": {streamID, append(append(head, 0), length...)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 3 {
+				s := open(t, attacker, server, tt.id)
+				if _, err := s.Write(append(tt.start, make([]byte, 20<<10)...)); err != nil {
+					t.Fatal(err)
+				}
+				if err := s.CloseWrite(); err != nil {
+					t.Fatal(err)
+				}
+				_ = ended(t, s) // when it is over, the server has let go of the message
+			}
+			client := newNode(t, tcpAddr, rpc.Config{Python: true})
+			if err := client.Host().Connect(testContext(t), server.Host().AddrInfo()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := client.Call(testContext(t), server.ID(), echo, make([]byte, size)); err != nil {
+				t.Errorf("an honest call afterwards: %v", err)
+			}
+		})
+	}
+}

@@ -139,7 +139,9 @@ func (t *itemReader) next(buf []byte, a admission) (mark byte, payload []byte, e
 	if !a.reserve(int(n)) {
 		return 0, nil, errTooBusy
 	}
-	payload, err = readBody(t.r, int(n), nil, buf, &t.most)
+	if payload, err = readBody(t.r, int(n), nil, buf, &t.most); err != nil {
+		a.release(int(n))
+	}
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}

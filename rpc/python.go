@@ -140,6 +140,12 @@ func (v *pyServer) reserve(size int) bool {
 	return true
 }
 
+// release implements admission.
+func (v *pyServer) release(size int) {
+	v.n.buffered.Add(int64(-size))
+	v.held = 0
+}
+
 // slow implements admission.
 func (*pyServer) slow() {}
 

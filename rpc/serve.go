@@ -142,6 +142,12 @@ func (l *serverLane) reserve(size int) bool {
 	return true
 }
 
+// release implements admission.
+func (l *serverLane) release(size int) {
+	l.n.buffered.Add(int64(-size))
+	l.held = 0
+}
+
 // slow implements admission.
 func (l *serverLane) slow() {
 	l.idle.Store(false)

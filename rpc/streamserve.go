@@ -192,6 +192,9 @@ func (st *ServerStream) reserve(size int) bool {
 	return true
 }
 
+// release implements admission.
+func (st *ServerStream) release(size int) { st.n.buffered.Add(int64(-size)) }
+
 // slow implements admission.
 func (*ServerStream) slow() {}
 
