@@ -132,26 +132,20 @@ func (n *Node) deliverRecords(ctx context.Context, to kad.Contact, recs []record
 
 // carry sends what waits for a peer until nothing does.
 func (n *Node) carry(q *courierQueue) {
+	for n.carryOnce(q) {
+		continue
+	}
+}
+
+// carryOnce sends some of what waits for a peer and reports whether more does. If not, it has given up its place.
+func (n *Node) carryOnce(q *courierQueue) (more bool) {
 	c := &n.couriers
-	for {
-		c.mu.Lock()
-		batch, count := 0, 0
-		for batch < len(q.waiting) && (batch == 0 || count+len(q.waiting[batch].recs) <= maxCourierRecords) {
-			count += len(q.waiting[batch].recs)
-			batch++
-		}
-		if batch == 0 {
-			if q.active--; q.active == 0 {
-				delete(c.queues, q.to.Peer)
-			}
-			c.mu.Unlock()
-			return
-		}
-		load := q.waiting[:batch:batch]
-		q.waiting = q.waiting[batch:]
-		c.mu.Unlock()
+	c.mu.Lock()
+	load, count := q.next()
+	c.mu.Unlock()
+	if len(load) > 0 {
 		recs := load[0].recs
-		if batch > 1 {
+		if len(load) > 1 {
 			recs = make([]record.Record, 0, count)
 			for _, p := range load {
 				recs = append(recs, p.recs...)
@@ -163,4 +157,25 @@ func (n *Node) carry(q *courierQueue) {
 			answers = answers[len(p.recs):]
 		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(q.waiting) > 0 {
+		return true
+	}
+	if q.active--; q.active == 0 {
+		delete(c.queues, q.to.Peer)
+	}
+	return false
+}
+
+// next takes the parcels for one request out of the queue.
+func (q *courierQueue) next() (load []parcelFor, records int) {
+	n := 0
+	for n < len(q.waiting) && (n == 0 || records+len(q.waiting[n].recs) <= maxCourierRecords) {
+		records += len(q.waiting[n].recs)
+		n++
+	}
+	load = q.waiting[:n:n]
+	q.waiting = q.waiting[n:]
+	return load, records
 }

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	maxNamed  = 256 // answers of one search whose addresses are kept
-	confirmed = 8   // nearest nodes that must have answered before a search believes that it found the nearest
+	maxNamed   = 256 // answers of one search whose addresses are kept
+	firstAlpha = 1   // questions at once of a search for the first value; see alpha
+	confirmed  = 4   // nearest nodes that must have answered before a search believes that it found the nearest; kad-dht asks 3
 )
 
 // search drives one kad.Lookup: one goroutine owns the lookup, every question is a goroutine of its own that reports back
@@ -125,11 +126,11 @@ func (s *search) config() kad.LookupConfig {
 	}
 }
 
-// alpha is the number of questions in flight per path; 0 leaves it to kad. A search that ends with the first value keeps
-// it low, because every further question is wasted.
+// alpha is the number of questions in flight per path. A search that ends with the first value asks one at a time, because
+// mostly the first knows, and every further question is wasted; who is slower than usual is overtaken by the next.
 func (s *search) alpha() int {
 	if !s.nearestOnly && !s.thorough {
-		return 0
+		return firstAlpha
 	}
 	want := s.want
 	if want == 0 {
@@ -257,22 +258,75 @@ func (c *contacts) observe(l *kad.Lookup, target kad.ID) {
 	c.size.Observe(target, nearest)
 }
 
-// FindNearest returns the k nodes nearest to target that answer, nearest first, this node not among them.
+// FindNearest returns the k nodes nearest to target, nearest first, this node not among them. The nearest of them answered
+// just now; farther ones answered just now or are live in the routing table.
 func (n *Node) FindNearest(ctx context.Context, target kad.ID, k int) ([]kad.Contact, error) {
 	k = min(max(k, 1), n.cfg.BucketSize)
-	var found []kad.Contact
+	var answered, known []kad.Contact
 	s := &search{
-		n: n, targets: []kad.ID{target}, paths: n.cfg.Paths, want: max(k, min(confirmed, n.cfg.BucketSize)), nearestOnly: true,
+		n: n, targets: []kad.ID{target}, paths: n.cfg.Paths, want: min(max(k, confirmed), n.cfg.BucketSize), nearestOnly: true,
 		answered: func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil },
-		finished: func(l *kad.Lookup, target kad.ID) { found = l.Nearest(nil, target, k) },
+		finished: func(l *kad.Lookup, target kad.ID) {
+			answered = l.Nearest(nil, target, n.cfg.BucketSize)
+			known = l.Known(nil, target, n.cfg.BucketSize)
+		},
+	}
+	if n.cfg.Paths == 1 { // with more, every node must answer: see confirm
+		s.want = min(s.want, confirmed)
 	}
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
 	s.run(ctx)
+	found := n.vouched(ctx, answered, known, k)
 	if err := ctx.Err(); err != nil && len(found) == 0 {
 		return nil, n.ended(ctx)
 	}
 	return found, nil
+}
+
+// vouched returns the first k known contacts that answered, that are live in the table, or that answer a ping now.
+func (n *Node) vouched(ctx context.Context, answered, known []kad.Contact, k int) []kad.Contact {
+	alive := make(map[peer.ID]bool, len(known))
+	for _, c := range answered {
+		alive[c.Peer] = true
+	}
+	var strangers []kad.Contact
+	n.contacts.mu.Lock()
+	for i, c := range known {
+		if alive[c.Peer] {
+			continue
+		}
+		if t, live, ok := n.contacts.table.Find(c.Peer); ok && live && t.ID == c.ID {
+			alive[c.Peer] = true
+		} else if i < k+len(strangers) {
+			strangers = append(strangers, c)
+		}
+	}
+	n.contacts.mu.Unlock()
+	if len(strangers) > 0 {
+		answers := make(chan kad.Contact, len(strangers))
+		for _, c := range strangers {
+			if !n.group.start(func() {
+				if _, got, err := n.ping(ctx, c.Peer, false); err != nil || got.ID != c.ID {
+					c = kad.Contact{}
+				}
+				answers <- c
+			}) {
+				answers <- kad.Contact{}
+			}
+		}
+		for range strangers {
+			c := <-answers
+			alive[c.Peer] = true
+		}
+	}
+	found := make([]kad.Contact, 0, k)
+	for _, c := range known {
+		if alive[c.Peer] && len(found) < k {
+			found = append(found, c)
+		}
+	}
+	return found
 }
 
 // bounded limits a search of the caller's own to SearchTimeout and to the life of the node.
