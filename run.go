@@ -297,7 +297,11 @@ func (n *Node) prepareMembers(ctx context.Context) error {
 		},
 	}
 	if n.cfg.DataDir != "" {
-		cfg.File = filepath.Join(n.cfg.DataDir, fmt.Sprintf("members-%d.json", n.subnet))
+		p, err := n.chain.Params(ctx)
+		if err != nil {
+			return err
+		}
+		cfg.File = filepath.Join(n.cfg.DataDir, fmt.Sprintf("members-%x-%d.json", p.Genesis[:4], n.subnet))
 	}
 	var err error
 	if n.members, err = stake.New(cfg, n.chain); err != nil {
@@ -506,8 +510,27 @@ func (n *Node) validators() record.Chain {
 		record.NewBounds(record.BoundsConfig{}),
 		record.NewSignature(n.cfg.Key, record.SignatureConfig{Python: n.cfg.Python}),
 		record.NewPhases(cfg),
+		record.NewPredicate("member", n.byMember(cfg.Allow)),
 	}, more...)
 	return record.NewChain(all...)
+}
+
+// byMember refuses to keep records of the network's own keys whose owner is no member: keys are free, so one member that signs with
+// many could fill the heartbeats' place and leave none for the others. Keys that the App admits are the App's business.
+func (n *Node) byMember(allow func(record.Key) bool) record.Check {
+	return func(r record.Record, q record.Request) error {
+		if q.Kind != record.Post || allow != nil && allow(r.Key) {
+			return nil
+		}
+		owner, err := q.Owner(r)
+		if err != nil || owner == nil || owner.Peer == n.id {
+			return err
+		}
+		if d := n.members.Admit(owner.Peer); !d.OK {
+			return fmt.Errorf("the owner is %s", d.Reason)
+		}
+		return nil
+	}
 }
 
 // bootstrapPeers are those that were given, or those that the chain knows: official bootnodes, then bootnodes of nodes, then nodes.
