@@ -306,7 +306,7 @@ func (x *exec) settleOverwatch() {
 	for _, sid := range frame.SortedKeys(opinions, frame.CompareU32) {
 		var w u128.U128
 		for oid, o := range opinions[sid] {
-			w = w.SatAdd(percentMul(o, stakes[oid]))
+			w, _ = w.Add(percentMul(o, stakes[oid]))
 		}
 		w = minU128(w, one())
 		x.OverwatchSubnetWeights.Set(x, last, sid, w)
@@ -354,7 +354,7 @@ func (x *exec) overwatchOpinions(epoch uint32) (
 			}
 			stakes[oid] = fromFloat(libm.Pow(x.AccountOverwatchStake.Get(x, node.Hotkey).Float64(), power))
 			hotkeys[oid] = node.Hotkey
-			total = total.SatAdd(stakes[oid])
+			total, _ = total.Add(stakes[oid]) // wraps, as on the chain, above 65,000 TENSOR of stake
 		}
 		if opinions[sid] == nil {
 			opinions[sid] = map[uint32]u128.U128{}
