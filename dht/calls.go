@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,9 +17,10 @@ import (
 )
 
 const (
-	maxRecordsPerCall = 1024    // per store request, ours and theirs
-	maxBytesPerCall   = 1 << 20 // of records in one store request of ours: a quarter of the frame limit
-	maxPages          = 64      // of one dictionary from one peer; at 1 MiB each far beyond StorageBytes of most
+	maxRecordsPerCall = 1024            // per store request, ours and theirs
+	maxBytesPerCall   = 1 << 20         // of records in one store request of ours: a quarter of the frame limit
+	maxPages          = 64              // of one dictionary from one peer
+	maxPaged          = 2 * maxKeyBytes // bytes of them: twice what an honest node keeps under a key
 )
 
 // errMismatch means that whoever answered is not the node that we called for.
@@ -139,6 +141,12 @@ func (n *Node) read(ctx context.Context, c kad.Contact, keys []kad.ID, resp *wir
 		a.found = make([]*finding, len(keys))
 	}
 	q := record.Request{Kind: record.Get, Sender: c.Peer, Now: n.now(), Phase: n.phase()}
+	paged := slices.ContainsFunc(resp.Results, func(r wire.FindResult) bool { return len(r.Cursor) > 0 })
+	if paged && !nearestOnly { // the pages of all keys together: ctx may be as long as the node lives
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, n.cfg.SearchTimeout)
+		defer cancel()
+	}
 	for i := range resp.Results {
 		r := &resp.Results[i]
 		a.nearest[i] = n.readNearest(c, r)
@@ -192,7 +200,9 @@ func isPeerID(p string) bool {
 // readValue validates the value of one result, and fetches the rest of a dictionary that comes in pages.
 func (n *Node) readValue(ctx context.Context, c kad.Contact, key kad.ID, r *wire.FindResult, q record.Request, refused *int) *finding {
 	var all *finding
+	size := 0
 	for page := 1; ; page++ {
+		size += len(r.Value)
 		f, err := n.parse(r)
 		if err != nil {
 			n.count.answersInvalid.Add(1)
@@ -209,7 +219,7 @@ func (n *Node) readValue(ctx context.Context, c kad.Contact, key kad.ID, r *wire
 			n.hostile(c, "value that no honest node passes on") //nolint:errcheck // the other entries are still good
 		}
 		all = merge(all, good)
-		if len(r.Cursor) == 0 || page >= maxPages {
+		if len(r.Cursor) == 0 || page >= maxPages || size > maxPaged {
 			return all
 		}
 		next, err := n.nextPage(ctx, c, key, r.Cursor)

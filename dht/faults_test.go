@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -551,5 +552,55 @@ func TestFreeIDsOnlyWhereAllowed(t *testing.T) {
 				t.Errorf("in the table: %v", !python)
 			}
 		})
+	}
+}
+
+// TestFloodOfKeysGetsOneAnswer: a question for many keys costs no more memory than one answer may take.
+func TestFloodOfKeysGetsOneAnswer(t *testing.T) {
+	cfg := quiet()
+	cfg.MaxValue, cfg.MaxAnswer = 1<<10, 4<<10
+	m := swarm(t, 3, cfg)[0]
+	req := wire.FindRequest{Want: wire.WantAddrs}
+	for range 1024 {
+		key := randomKey()
+		req.Keys = append(req.Keys, key[:])
+	}
+	b, err := newStranger(t).call(m, dht.MethodFind, req.Append(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(b) > 2*cfg.MaxAnswer+4*len(req.Keys) {
+		t.Errorf("an answer of %d bytes, limit %d", len(b), cfg.MaxAnswer)
+	}
+	var resp wire.FindResponse
+	if err := resp.Decode(b, wire.Limits{}); err != nil || len(resp.Results) != 1024 || len(resp.Results[0].NearestIDs) == 0 {
+		t.Errorf("%d results, %v", len(resp.Results), err)
+	}
+}
+
+// TestEndlessPages: a dictionary whose pages never end is given up after what an honest node could have.
+func TestEndlessPages(t *testing.T) {
+	m := launch(t, quiet())
+	s := newStranger(t)
+	var asked, entry atomic.Int64
+	s.serveFind(func(_ wire.FindRequest, resp *wire.FindResponse) {
+		asked.Add(1)
+		d := record.Dictionary{Latest: record.ExpirationAt(in(time.Hour))}
+		for range 16 {
+			d.Entries = append(d.Entries, record.Entry{Subkey: pack(entry.Add(1)), Value: pack(make([]byte, 60<<10)), Expiration: d.Latest})
+		}
+		for i := range resp.Results {
+			resp.Results[i] = wire.FindResult{
+				Type: wire.FoundDictionary, Value: d.Append(nil), Expiration: float64(d.Latest), Cursor: d.Entries[15].Subkey,
+			}
+		}
+	})
+	s.befriend(m)
+	v, err := m.Get(testContext(t), record.KeyOfText("endless"), dht.Latest())
+	if err != nil || len(v.Entries) == 0 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if n := asked.Load(); n > 6 {
+		t.Errorf("%d pages of 1 MiB were read", n)
 	}
 }

@@ -90,7 +90,7 @@ func (n *Node) serveFind(_ context.Context, req *rpc.Request) ([]byte, error) {
 		if len(m.After) > 0 {
 			after = m.After[i]
 		}
-		if len(after) == 0 { // a further page has no need of them
+		if len(after) == 0 && budget > 0 { // a further page has no need of them, and a flood of keys gets no more than one answer holds
 			desk.near = n.contacts.nearest(desk.near[:0], kad.ID(k), n.cfg.BucketSize, exclude)
 			start := len(desk.buf)
 			desk.buf = n.appendNearest(desk, m.Want&wire.WantAddrs != 0, now)

@@ -159,34 +159,26 @@ func (s *shelves) answer(r *wire.FindResult, key record.Key, after []byte, pages
 			return false
 		}
 	}
-	found, ok := shelf.Get(key, now)
-	if !ok || found.Dictionary == nil {
-		return ok // a regular value that does not fit now: asked for alone, it will
+	entries, ok := shelf.Subkeys(key, after, now)
+	if !ok {
+		return true // a regular value that does not fit now: asked for alone, it will
 	}
-	page := record.Dictionary{Entries: found.Dictionary.Entries}
-	from := 0
-	if len(after) > 0 {
-		for from < len(page.Entries) && bytes.Compare(page.Entries[from].Subkey, after) <= 0 {
-			from++
-		}
-	}
-	to, size := from, 64
-	for to < len(page.Entries) {
-		e := &page.Entries[to]
+	var page record.Dictionary
+	size := 64
+	for e := range entries {
 		if size += len(e.Subkey) + len(e.Value) + 16; size > budget {
+			cut = true
 			break
 		}
+		page.Entries = append(page.Entries, e)
 		page.Latest = max(page.Latest, e.Expiration)
-		to++
 	}
-	if to == from && to < len(page.Entries) {
+	if cut && len(page.Entries) == 0 {
 		return true
 	}
-	if pages && to < len(page.Entries) {
-		r.Cursor = page.Entries[to-1].Subkey
+	if pages && cut {
+		r.Cursor = page.Entries[len(page.Entries)-1].Subkey
 	}
-	cut = to < len(page.Entries)
-	page.Entries = page.Entries[from:to]
 	r.Type, r.Value, r.Expiration = wire.FoundDictionary, page.Append(make([]byte, 0, size)), float64(page.Latest)
 	return cut
 }

@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"iter"
 	"time"
 
 	"github.com/hypertensor-blockchain/mesh/record/msgpack"
@@ -29,6 +30,31 @@ func (s *Storage) Get(key Key, now time.Time) (Found, bool) {
 		d.Entries[i] = Entry{Subkey: bytes.Clone(e.subkey), Value: bytes.Clone(e.value), Expiration: e.expiration}
 	}
 	return Found{Dictionary: d, Expiration: it.latest}, true
+}
+
+// Subkeys iterates over the dictionary under a key, ordered by packed subkey, from the entry behind after on: it copies nothing, so a
+// page of a large dictionary costs no more than the page. ok is false if there is no dictionary. The entries are views: read-only,
+// valid for good. The store must not be changed during the iteration.
+func (s *Storage) Subkeys(key Key, after []byte, now time.Time) (entries iter.Seq[Entry], ok bool) {
+	s.Expire(now)
+	it := s.item(key)
+	if it == nil || it.regular != nil {
+		return nil, false
+	}
+	from := 0
+	if len(after) > 0 {
+		at, found := it.search(after)
+		if from = at; found {
+			from++
+		}
+	}
+	return func(yield func(Entry) bool) {
+		for _, e := range it.subkeys[from:] {
+			if !yield(Entry{Subkey: e.subkey, Value: e.value, Expiration: e.expiration}) {
+				return
+			}
+		}
+	}, true
 }
 
 // Lookup returns the record with a packed subkey, or with RegularTag. The result shares no memory with the store.

@@ -389,3 +389,43 @@ func TestSnapshotDependsOnContentOnly(t *testing.T) {
 		t.Errorf("%d records after removing a key", one.Len())
 	}
 }
+
+func TestSubkeysBehindOne(t *testing.T) {
+	s := record.NewStorage(record.StorageConfig{})
+	for _, name := range []string{"a", "c", "b", "d"} {
+		accepted(t, s.Store(put(t, name, "v", time.Minute), "x", start))
+	}
+	list := func(after []byte) (names []any) {
+		entries, ok := s.Subkeys(record.KeyOf("k"), after, start)
+		if !ok {
+			t.Fatal("no dictionary")
+		}
+		for e := range entries {
+			name, err := record.ParseSubkey(e.Subkey)
+			if err != nil {
+				t.Fatal(err)
+			}
+			names = append(names, name)
+		}
+		return names
+	}
+	for _, tt := range []struct {
+		after string
+		want  []any
+	}{{"", []any{"a", "b", "c", "d"}}, {"b", []any{"c", "d"}}, {"bb", nil}, {"d", nil}} {
+		var after []byte
+		if tt.after != "" {
+			after = subkey(t, tt.after)
+		}
+		if diff := cmp.Diff(tt.want, list(after)); diff != "" {
+			t.Errorf("behind %q: %s", tt.after, diff)
+		}
+	}
+	if _, ok := s.Subkeys(record.KeyOf("other"), nil, start); ok {
+		t.Error("a key without records has a dictionary")
+	}
+	accepted(t, s.Store(put(t, nil, "v", time.Hour), "x", start))
+	if _, ok := s.Subkeys(record.KeyOf("k"), nil, start); ok {
+		t.Error("a regular value is a dictionary")
+	}
+}
