@@ -69,7 +69,7 @@ func (r Round) Peers() []Peer {
 // Liveness gives every node that was alive at the snapshot point the score 1, by its heartbeat in the DHT. Nodes that came or went
 // around that moment are in flux.
 func (r Round) Liveness(ctx context.Context) (Opinion, error) {
-	if err := r.node.beats.refresh(ctx); err != nil {
+	if err := r.node.beats.refresh(ctx, r.node.beats.look/2); err != nil {
 		return Opinion{}, fmt.Errorf("read heartbeats: %w", err)
 	}
 	return r.node.beats.opinion(r.Peers(), r.Began, r.node.fluxMargin()), nil

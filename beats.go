@@ -38,10 +38,12 @@ type beats struct {
 	members func() []peer.ID
 	log     *slog.Logger
 	wake    chan struct{} // the state changed
+	looking chan struct{} // full while somebody looks at the others
 
 	mu      sync.Mutex // guards the fields below
 	info    heartbeat.Info
 	live    liveness
+	looked  time.Time // last look that worked
 	failing bool
 }
 
@@ -50,7 +52,7 @@ func newBeats(d *dht.Node, key crypto.PrivKey, self peer.ID, info heartbeat.Info
 	if err != nil {
 		return nil, err
 	}
-	return &beats{dht: d, key: key, self: self, name: name, info: info, log: log, wake: make(chan struct{}, 1)}, nil
+	return &beats{dht: d, key: key, self: self, name: name, info: info, log: log, wake: make(chan struct{}, 1), looking: make(chan struct{}, 1)}, nil
 }
 
 // run beats until ctx ends; it does not say OFFLINE, see leave.
@@ -67,7 +69,7 @@ func (b *beats) run(ctx context.Context) {
 			next.Reset(0)
 			continue
 		case <-looks.C:
-			if err := b.refresh(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, dht.ErrNotFound) {
+			if err := b.refresh(ctx, b.look); err != nil && ctx.Err() == nil {
 				b.log.Debug("heartbeats not read", "err", err)
 			}
 			continue
@@ -188,8 +190,20 @@ func (b *beats) ping(ctx context.Context) {
 	b.mu.Unlock()
 }
 
-// refresh looks at the heartbeats of all nodes.
-func (b *beats) refresh(ctx context.Context) error {
+// refresh looks at the heartbeats of all nodes, unless somebody did within the age given. One look is made at a time.
+func (b *beats) refresh(ctx context.Context, age time.Duration) error {
+	select {
+	case b.looking <- struct{}{}:
+		defer func() { <-b.looking }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	b.mu.Lock()
+	recent := time.Since(b.looked) < age
+	b.mu.Unlock()
+	if recent {
+		return nil
+	}
 	v, err := b.dht.Get(ctx, heartbeat.Key(), dht.Latest(), dht.NoCache())
 	var sightings []heartbeat.Sighting
 	switch {
@@ -209,7 +223,8 @@ func (b *beats) refresh(ctx context.Context) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.live.observe(time.Now(), sightings)
+	b.looked = time.Now()
+	b.live.observe(b.looked, sightings)
 	return nil
 }
 

@@ -34,6 +34,7 @@ type Journal struct {
 	path    string
 	file    *os.File
 	entries []Entry
+	closed  bool
 }
 
 // JournalName is the file name for a node: a journal of another chain or node is never mistaken for this one's.
@@ -69,8 +70,13 @@ func (j *Journal) Entries() []Entry { return append([]Entry(nil), j.entries...) 
 
 // Append makes e durable: it is on the disk when Append returns nil.
 func (j *Journal) Append(e Entry) error {
-	if j.file == nil {
+	if j.closed {
 		return fmt.Errorf("append to journal: %w", os.ErrClosed)
+	}
+	if j.file == nil { // the disk failed before, and may work again
+		if err := j.rewrite(); err != nil {
+			return fmt.Errorf("append to journal: %w", err)
+		}
 	}
 	frame := appendFrame(nil, e)
 	if len(frame) > maxFrame {
@@ -80,18 +86,20 @@ func (j *Journal) Append(e Entry) error {
 		return errors.Join(fmt.Errorf("append to journal: %w", err), j.rewrite()) // drop the half that may have been written
 	}
 	if err := j.file.Sync(); err != nil {
-		return fmt.Errorf("append to journal: %w", err)
+		// The entry may be on the disk or not. It must not stay: another one may be decided in its place, and of two the first counts.
+		return errors.Join(fmt.Errorf("append to journal: %w", err), j.rewrite())
 	}
 	j.entries = append(j.entries, e)
 	if len(j.entries) > compactAbove {
 		j.entries = recent(j.entries)
-		return j.rewrite()
+		_ = j.rewrite() // e is on the disk all the same; the next Append tries again
 	}
 	return nil
 }
 
 // Close closes the file. It is idempotent.
 func (j *Journal) Close() error {
+	j.closed = true
 	if j.file == nil {
 		return nil
 	}
@@ -106,11 +114,11 @@ func (j *Journal) rewrite() error {
 	for _, e := range j.entries {
 		b = appendFrame(b, e)
 	}
-	if j.file != nil {
-		if err := j.file.Close(); err != nil {
+	if old := j.file; old != nil {
+		j.file = nil
+		if err := old.Close(); err != nil {
 			return err
 		}
-		j.file = nil
 	}
 	tmp := j.path + ".new"
 	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, journalFileMode)

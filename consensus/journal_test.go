@@ -164,3 +164,40 @@ func FuzzDecodeJournal(f *testing.F) {
 		}
 	})
 }
+
+// TestJournalSurvivesDiskErrors: what Append reported as lost stays lost, or a restart would find two decisions where one was made,
+// and the journal works again when the disk does.
+func TestJournalSurvivesDiskErrors(t *testing.T) {
+	r, unsynced, err := os.Pipe() // takes writes and refuses to sync
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	_, broken, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := broken.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for name, file := range map[string]*os.File{"sync": unsynced, "write": broken} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "journal")
+			j := openJournal(t, path)
+			if err := j.file.Close(); err != nil {
+				t.Fatal(err)
+			}
+			j.file = file
+			lost, kept := testEntries()[0], testEntries()[1]
+			if err := j.Append(lost); err == nil {
+				t.Fatal("no error")
+			}
+			if err := j.Append(kept); err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff([]Entry{kept}, openJournal(t, path).Entries()); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}

@@ -1,8 +1,11 @@
 package consensus
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"flag"
 	"fmt"
+	"hash"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -43,6 +46,22 @@ func TestSimulation(t *testing.T) {
 				t.Errorf("only %d of %d honest proposals reached two thirds", w.consensus, w.honest)
 			}
 		})
+	}
+}
+
+// TestSameEventsSameActions plays one seed twice and compares every action.
+func TestSameEventsSameActions(t *testing.T) {
+	t.Parallel()
+	play := func() string {
+		w := newWorld(9, 7, 2)
+		w.trace = sha256.New()
+		for range 200 {
+			w.playEpoch()
+		}
+		return hex.EncodeToString(w.trace.Sum(nil))
+	}
+	if a, b := play(), play(); a != b {
+		t.Errorf("traces %s and %s", a, b)
 	}
 }
 
@@ -101,6 +120,7 @@ type world struct {
 
 	honest, consensus, lies, reorgs, crashes, lostReceipts, lostCalls int
 	broken                                                            []string
+	trace                                                             hash.Hash // of all actions; nil for none
 }
 
 func newWorld(seed uint64, n, bad int) *world {
@@ -239,6 +259,9 @@ func (w *world) playNode(s *simNode, offset int) {
 		ev := events[0]
 		events = events[1:]
 		for _, a := range s.m.Step(w.now, ev) {
+			if w.trace != nil {
+				fmt.Fprintf(w.trace, "%d %d %+v\n", w.block, s.id, a)
+			}
 			events = append(events, w.perform(s, a, offset)...)
 			if s.down > 0 {
 				return // crashed between two actions

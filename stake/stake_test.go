@@ -146,7 +146,11 @@ func TestAdmitByStake(t *testing.T) {
 // TestChainSilent: members stay, strangers are refused, for half an hour of errors and of hanging reads.
 func TestChainSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newTwin(node(1, 3), node(2, 3))
+		var nodes []chain.Node
+		for i := range 20 {
+			nodes = append(nodes, node(i+1, 3))
+		}
+		c := newTwin(nodes...)
 		s := newSet(t, Config{}, c)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -161,20 +165,22 @@ func TestChainSilent(t *testing.T) {
 			c.heads <- chain.Head{Number: chain.BlockNumber(24 + minute)}
 			time.Sleep(time.Minute)
 			synctest.Wait()
-			if !s.Admit(person(1)).OK || !s.Admit(person(2)).OK {
-				t.Fatalf("minute %d: a member is refused", minute)
+			for i := range 20 {
+				if !s.Admit(person(i + 1)).OK {
+					t.Fatalf("minute %d: member %d is refused", minute, i+1)
+				}
 			}
-			if s.Admit(person(3)).OK {
+			if s.Admit(person(30)).OK {
 				t.Fatalf("minute %d: a stranger is admitted", minute)
 			}
 		}
 		if h := s.Health(); h.Err == nil || h.Block != 23 {
 			t.Errorf("health %+v", h)
 		}
-		c.set(func() { c.err, c.hang, c.nodes = nil, false, []chain.Node{node(1, 3), node(3, 3)} })
+		c.set(func() { c.err, c.hang, c.nodes = nil, false, append(nodes[2:19:19], node(30, 3)) })
 		c.heads <- chain.Head{Number: 60}
 		synctest.Wait()
-		if s.Admit(person(2)).OK || !s.Admit(person(3)).OK {
+		if s.Admit(person(2)).OK || !s.Admit(person(30)).OK {
 			t.Error("the first block after the silence was not believed")
 		}
 		if h := s.Health(); h.Err != nil || h.Block != 60 {

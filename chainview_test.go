@@ -1,0 +1,93 @@
+package mesh
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hypertensor-blockchain/mesh/chain"
+)
+
+// counting counts the reads that reach a chain.
+type counting struct {
+	*toyChain
+	subnets, nodes atomic.Int64
+}
+
+func (c *counting) Subnet(ctx context.Context, at chain.Hash, id chain.SubnetID) (chain.Subnet, error) {
+	c.subnets.Add(1)
+	return c.toyChain.Subnet(ctx, at, id)
+}
+
+func (c *counting) Nodes(ctx context.Context, at chain.Hash, id chain.SubnetID) ([]chain.Node, error) {
+	c.nodes.Add(1)
+	return c.toyChain.Nodes(ctx, at, id)
+}
+
+func TestBlocksAreReadOnce(t *testing.T) {
+	c := &counting{toyChain: newToyChain()}
+	v := newChainView(c, c.params())
+	v.subnet = toySubnet
+	for block := range byte(10) {
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				at := chain.Hash{block + 1}
+				if _, err := v.Subnet(t.Context(), at, toySubnet); err != nil {
+					t.Error(err)
+				}
+				if _, err := v.Nodes(t.Context(), at, toySubnet); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
+	// a reader that comes between the answer and its being kept may ask again
+	if s, n := c.subnets.Load(), c.nodes.Load(); s > 20 || n > 20 {
+		t.Errorf("%d and %d reads of 10 blocks by 8 readers", s, n)
+	}
+	if len(v.blocks) > keepBlocks {
+		t.Errorf("%d blocks are kept", len(v.blocks))
+	}
+	c.set(func() { c.silent = true })
+	if _, err := v.Nodes(t.Context(), chain.Hash{99}, toySubnet); err == nil {
+		t.Error("an error is swallowed")
+	}
+	if _, err := v.Nodes(t.Context(), chain.Hash{10}, toySubnet); err != nil {
+		t.Errorf("what was read is gone: %v", err)
+	}
+}
+
+func TestBlockTimeIsMeasured(t *testing.T) {
+	v := newChainView(newToyChain(), chain.Params{EpochLength: 20, BlockTime: 6 * time.Second})
+	v.slot = 3
+	now := time.Unix(1_700_000_000, 0)
+	for i := range 10 {
+		now = now.Add(200 * time.Millisecond)
+		if i == 5 {
+			now = now.Add(time.Minute) // an outage
+		}
+		v.note(chain.Head{Number: chain.BlockNumber(40 + i)}, now)
+	}
+	if got := v.pace(); got != 200*time.Millisecond {
+		t.Errorf("block time %v", got)
+	}
+	if got := v.epochTime(); got != 4*time.Second {
+		t.Errorf("epoch takes %v", got)
+	}
+	if e, ok := v.epoch(); !ok || e != 2 {
+		t.Errorf("epoch %d %v", e, ok)
+	}
+	if p := v.phase(); !p.Known || p.Epoch != 2 || p.Progress != 300 {
+		t.Errorf("phase %v", p)
+	}
+	if _, silent := v.silence(now.Add(2 * time.Second)); silent {
+		t.Error("silent too soon")
+	}
+	if age, silent := v.silence(now.Add(4 * time.Second)); !silent || age != 4*time.Second {
+		t.Errorf("silence %v %v", age, silent)
+	}
+}
