@@ -3,6 +3,7 @@ package mesh
 import (
 	"context"
 	"log/slog"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -221,12 +222,16 @@ func (v *chainView) pace() time.Duration {
 	return v.blockTime()
 }
 
-// phase is where the epoch stands, for the rules of records. While the chain is silent it stands still.
+// phase is where the epoch stands, for the rules of records. While the chain is silent it stands still, but for the overtime.
 func (v *chainView) phase() record.Phase {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.slot == 0 || v.head.Number == 0 {
 		return record.Phase{}
 	}
-	return record.PhaseAt(uint32(v.params.EpochAt(v.head.Number, v.slot)), v.params.Offset(v.head.Number, v.slot), v.params.EpochLength)
+	p := record.PhaseAt(uint32(v.params.EpochAt(v.head.Number, v.slot)), v.params.Offset(v.head.Number, v.slot), v.params.EpochLength)
+	if length := time.Duration(v.params.EpochLength) * v.blockTime(); length > 0 && !v.at.IsZero() {
+		p.Overtime = uint32(min(max(time.Since(v.at)/length, 0), math.MaxInt32))
+	}
+	return p
 }

@@ -91,3 +91,15 @@ func TestBlockTimeIsMeasured(t *testing.T) {
 		t.Errorf("silence %v %v", age, silent)
 	}
 }
+
+// TestOvertime: while the chain is silent its epoch stands still, and the time for what is only a rate goes on.
+func TestOvertime(t *testing.T) {
+	v := newChainView(newToyChain(), chain.Params{EpochLength: 20, BlockTime: 200 * time.Millisecond})
+	v.slot = 3
+	for silence, want := range map[time.Duration]uint32{0: 0, 9 * time.Second: 2, 24 * time.Hour: 21600} {
+		v.note(chain.Head{Number: 49}, time.Now().Add(-silence))
+		if p := v.phase(); !p.Known || p.Epoch != 2 || p.Overtime != want {
+			t.Errorf("after %v: %v, overtime %d, want %d", silence, p, p.Overtime, want)
+		}
+	}
+}

@@ -13,6 +13,8 @@ type Phase struct {
 	Epoch    uint32
 	Progress Permille // rounded up: 500 exactly until half of the epoch has passed
 	Known    bool
+	// Overtime is how many epochs' worth of time passed since the chain was last heard: quotas that are only a rate go on with it.
+	Overtime uint32
 }
 
 // PhaseAt returns the phase at the given block offset into an epoch of length blocks. Progress is rounded up, so

@@ -160,17 +160,26 @@ func (p *Phases) Admits(r Record, q Request) error {
 		return nil
 	}
 	c, epoch := p.classify(r.Key, q.Phase)
-	if c != classOther && !p.ledger.admits(uint64(epoch), c, q.Author(r), r, p.quota(c)) {
+	if c != classOther && !p.ledger.admits(period(c, epoch, q.Phase), c, q.Author(r), r, p.quota(c)) {
 		return fault(q.blame(r), CodeQuota, "%d %ss in epoch %d", p.quota(c), c, epoch)
 	}
 	return nil
+}
+
+// period is what a quota counts in. Heartbeats have no business with the epoch: when the chain falls silent, and the epoch with it, nodes
+// are alive all the same.
+func period(c class, epoch uint32, phase Phase) uint64 {
+	if c == classHeartbeat {
+		return uint64(epoch) + uint64(phase.Overtime)
+	}
+	return uint64(epoch)
 }
 
 // Accepted charges the author for a stored record.
 func (p *Phases) Accepted(r Record, q Request) {
 	c, epoch := p.classify(r.Key, q.Phase)
 	if q.Kind == Post && c != classOther {
-		p.ledger.charge(uint64(epoch), c, q.Author(r), r)
+		p.ledger.charge(period(c, epoch, q.Phase), c, q.Author(r), r)
 	}
 }
 

@@ -155,7 +155,10 @@ func TestQuotasPerAuthorAndEpoch(t *testing.T) {
 	}
 	refused(t, s.offer(beat(alice, 100), q), record.SideAuthor, record.CodeQuota)
 	accepted(t, s.offer(beat(bob, 0), q))
-	accepted(t, s.offer(beat(alice, 100), at(q, 8, 0)))
+	silent := q
+	silent.Phase.Overtime = 2 // the chain stands still, and alice is alive all the same
+	accepted(t, s.offer(beat(alice, 100), silent))
+	accepted(t, s.offer(beat(alice, 101), at(q, 8, 0)))
 
 	accepted(t, s.offer(alice.commit(t, 7, "c"), q))
 	second := alice.commit(t, 7, "d")
