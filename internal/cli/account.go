@@ -30,6 +30,7 @@ signs for a running node and needs a little TENSOR for fees. Key files are encry
 type keyFileFlags struct {
 	path, passwordFile string
 	plain, force, json bool
+	password           []byte // once asked for
 }
 
 func (f *keyFileFlags) register(c *cobra.Command) {
@@ -41,17 +42,24 @@ func (f *keyFileFlags) register(c *cobra.Command) {
 	fl.BoolVar(&f.json, "json", false, "print JSON")
 }
 
+// ask gets the password that save will need, so that nothing is written when there is none.
+func (f *keyFileFlags) ask(e *env) (err error) {
+	if !f.plain && f.password == nil {
+		f.password, err = e.newPassword(f.passwordFile)
+	}
+	return err
+}
+
 // save writes the file and shows the account.
 func (f *keyFileFlags) save(e *env, a *account.Account) error {
-	var err error
+	err := f.ask(e)
+	if err != nil {
+		return err
+	}
 	if f.plain {
 		err = a.SavePlainFile(f.path, f.force)
 	} else {
-		var password []byte
-		if password, err = e.newPassword(f.passwordFile); err != nil {
-			return err
-		}
-		err = a.SaveFile(f.path, password, account.DefaultCost(), f.force)
+		err = a.SaveFile(f.path, f.password, account.DefaultCost(), f.force)
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return failf("give another path, or --force to replace it", "%s exists already", f.path)
@@ -110,6 +118,9 @@ backup and never shown; without, the key is drawn at random and the key file is 
 			}
 			a, err := account.FromMnemonic(phrase, 0)
 			if err != nil {
+				return err
+			}
+			if err := f.ask(e); err != nil {
 				return err
 			}
 			if err := writeNewSecret(phraseFile, phrase+"\n", f.force); err != nil {
@@ -290,6 +301,9 @@ func (e *env) accountTransferCmd() *cobra.Command {
 				}
 			}
 			return e.submit(cmd, &f, fixed(call), expect("Balances", "Transfer", func(ev substrate.Event) string {
+				if amount, ok := ev.Field("amount", 2).(chain.Balance); ok {
+					return fmt.Sprintf("sent %s to %s", chain.FormatTensor(amount), to)
+				}
 				return fmt.Sprintf("sent %v planck to %s", ev.Field("amount", 2), to)
 			}))
 		},

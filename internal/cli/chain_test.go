@@ -14,22 +14,25 @@ import (
 	"time"
 
 	"github.com/hypertensor-blockchain/mesh/chain/devchain"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native"
 	"github.com/hypertensor-blockchain/mesh/identity"
 )
 
 // devChain runs an embedded chain that makes a block with each transaction, and returns its address.
 func devChain(t *testing.T) string {
 	t.Helper()
-	g, err := (&chainDevFlags{epochLength: 20, sudo: "alith", seed: "test"}).genesis()
+	rpc, _ := devChainOf(t, &chainDevFlags{epochLength: 20, sudo: "alith", seed: "test"})
+	return rpc
+}
+
+// devChainOf runs the chain that flags ask for, with a block for each transaction.
+func devChainOf(t *testing.T, f *chainDevFlags) (string, *devchain.Chain) {
+	t.Helper()
+	e := &env{stderr: t.Output()}
+	engine, err := e.makeEngine(t.Context(), f, func(string) bool { return false }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	seal, err := devchain.ParseSealMode("instant")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := devchain.New(devchain.Config{Genesis: g, Seal: seal}, native.New(native.Config{EpochLength: 20, Seed: g.Seed}))
+	c, err := devchain.New(devchain.Config{Genesis: engine.genesis, Seal: devchain.SealInstant}, engine.Engine)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,11 +52,11 @@ func devChain(t *testing.T) string {
 				t.Error(err)
 			}
 		}
-		if err := c.Close(); err != nil {
+		if err := errors.Join(c.Close(), engine.close()); err != nil {
 			t.Error(err)
 		}
 	})
-	return "ws://" + addr.String()
+	return "ws://" + addr.String(), c
 }
 
 // cmdline runs command lines against one chain.
@@ -116,84 +119,6 @@ func peerKeyFile(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// TestSubnetLifeByCommands takes a subnet from its registration to its removal with commands only.
-func TestSubnetLifeByCommands(t *testing.T) {
-	c := cmdline{t, devChain(t)}
-	boot := peerKeyFile(t, "boot.key")
-	key, err := identity.Load(boot)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bootID, err := identity.PeerID(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var done submission
-	c.ok(&done, "subnet", "register", "--dev", "alith", "--name", "echo", "--repo", "https://example.org/echo", "--max-cost", "100",
-		"--bootnodes", "/ip4/127.0.0.1/tcp/31330/p2p/"+bootID.String(),
-		"--initial-coldkey", "baltathar=1", "--initial-coldkey", "charleth=1", "--initial-coldkey", "dorothy=2")
-	if done.Call != "Network.register_subnet" || done.Block == 0 || done.Fee.IsZero() {
-		t.Errorf("registration = %+v", done)
-	}
-	var subnet subnetView
-	c.ok(&subnet, "subnet", "info", "echo")
-	if subnet.ID != 128001 || subnet.FriendlyID != 1 || subnet.State != "registered" || len(subnet.Bootnodes) != 1 {
-		t.Errorf("subnet = %+v", subnet)
-	}
-
-	for i, owner := range []string{"baltathar", "charleth", "dorothy"} {
-		hotkey := filepath.Join(t.TempDir(), "hotkey.json")
-		if code, out, errs := c.run("", "account", "new", "--plain", "--path", hotkey); code != 0 {
-			t.Fatal(out, errs)
-		}
-		c.ok(nil, "account", "transfer", hotkey, "1", "--dev", owner)
-		var registered struct {
-			Result nodeView `json:"result"`
-		}
-		c.ok(&registered, "node", "register", "echo", "--dev", owner, "--hotkey", hotkey, "--peer", peerKeyFile(t, "node.key"), "--stake", "100")
-		if registered.Result.Class != "validator" || int(registered.Result.ID) != i+1 || registered.Result.Stake.String() != "100000000000000000000" {
-			t.Errorf("node %d = %+v", i+1, registered.Result)
-		}
-	}
-	c.ok(nil, "stake", "add", "1", "1", "0.5", "--dev", "baltathar")
-	var node struct {
-		nodeView
-		Admitted bool `json:"proof_of_stake"`
-	}
-	c.ok(&node, "node", "info", "1", "1")
-	if node.Stake.String() != "100500000000000000000" || !node.Admitted {
-		t.Errorf("node 1 = %+v", node)
-	}
-	c.ok(nil, "stake", "delegate", "echo", "10", "--dev", "ethan")
-	var stake stakeView
-	c.ok(&stake, "stake", "info", "ethan")
-	if len(stake.Delegated) != 1 || stake.Delegated[0].Subnet != 128001 {
-		t.Errorf("ethan's stake = %+v", stake)
-	}
-	c.ok(nil, "stake", "undelegate", "echo", "all", "--dev", "ethan")
-	c.ok(&stake, "stake", "info", "ethan")
-	if len(stake.Unbonding) != 1 || len(stake.Delegated) != 0 {
-		t.Errorf("ethan's stake after taking it back = %+v", stake)
-	}
-	c.ok(nil, "subnet", "activate", "echo", "--dev", "alith", "--finalized")
-	c.ok(&subnet, "subnet", "info", "echo")
-	if subnet.State != "active" {
-		t.Errorf("subnet after activation = %+v", subnet)
-	}
-	c.ok(nil, "subnet", "update", "echo", "description", "says it again", "--dev", "alith")
-	c.ok(nil, "node", "update", "echo", "2", "--non-unique", "x", "--unique", "y", "--dev", "charleth")
-	c.ok(nil, "subnet", "pause", "echo", "--dev", "alith")
-	c.ok(nil, "subnet", "unpause", "echo", "--dev", "alith")
-	c.ok(nil, "node", "remove", "echo", "3", "--dev", "dorothy")
-	var nodes []nodeView
-	c.ok(&nodes, "node", "list", "echo")
-	if len(nodes) != 2 {
-		t.Errorf("%d nodes after the removal of one of three", len(nodes))
-	}
-	c.ok(nil, "subnet", "deactivate", "echo", "--dev", "alith")
-	c.fails(1, []string{`no subnet "echo"`, "mesh subnet list"}, "subnet", "info", "echo", "--rpc", c.rpc)
 }
 
 func TestChainIsLookedInto(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -61,7 +62,7 @@ Without --data-dir the chain lives in memory. A folder keeps it, crash-safe, and
 	fl.DurationVar(&f.blockTime, "block-time", 6*time.Second, "time between blocks")
 	fl.StringVar(&f.seal, "seal", "interval", "when a block is made: interval, instant (with each transaction) or manual (dev_mine)")
 	fl.Uint32Var(&f.epochLength, "epoch-length", 20, "blocks of an epoch, from 4; native engine only")
-	fl.Uint32Var(&f.finalityLag, "finality-lag", 1, "blocks between the best and the finalized one")
+	fl.Uint32Var(&f.finalityLag, "finality-lag", 1, "blocks between the best and the finalized one; default 0 where no block follows by itself (--seal instant and manual)")
 	fl.StringVar(&f.seed, "seed", "", "seed of the election, any text: the same seed elects the same; native engine only")
 	fl.StringSliceVar(&f.accounts, "genesis-account", nil, "further account with its TENSOR, `0x..=100`; may be repeated")
 	fl.StringVar(&f.sudo, "sudo", "alith", "administrator, if the chain has one: a development account's name or an address")
@@ -81,6 +82,12 @@ func (e *env) runChainDev(ctx context.Context, f *chainDevFlags, changed func(fl
 	seal, err := devchain.ParseSealMode(f.seal)
 	if err != nil {
 		return usageError{err}
+	}
+	if seal != devchain.SealInterval && !changed("finality-lag") {
+		f.finalityLag = 0 // or who waits for finality would wait for somebody else's transaction
+	}
+	if f.blockTime <= 0 {
+		return usagef("--block-time %v: want a time such as 1s", f.blockTime)
 	}
 	cfg := devchain.Config{DataDir: f.dataDir, Seal: seal, BlockTime: f.blockTime, FinalityLag: f.finalityLag, Logger: log}
 	if err := cfg.Validate(); err != nil {
@@ -105,7 +112,7 @@ func (e *env) runChainDev(ctx context.Context, f *chainDevFlags, changed func(fl
 		if errors.Is(err, syscall.EADDRINUSE) {
 			return failf("stop what listens there, or give another address with --listen", "address %s is in use", f.listen)
 		}
-		return err
+		return failf("give an address of this machine as host:port with --listen", "cannot listen on %q: %w", f.listen, err)
 	}
 	fmt.Fprintf(e.stderr, "chain at ws://%s, block %d, genesis %s\n", addr, c.Head().Header.Number, c.Genesis().Hash)
 	if f.dataDir != "" {
@@ -136,6 +143,8 @@ func chainOpenError(dir string, err error) error {
 		return failf("give the flags it was made with, or another folder with --data-dir", "data folder %s: %w", dir, err)
 	case errors.Is(err, devchain.ErrDamaged):
 		return failf("restore it from a copy, or give another folder with --data-dir", "data folder %s: %w", dir, err)
+	case errors.As(err, new(*fs.PathError)):
+		return failf("give a folder that can be made and written with --data-dir", "%w", err)
 	}
 	return err
 }

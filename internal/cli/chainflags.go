@@ -167,6 +167,8 @@ func (e *env) loadAccount(path, passwordFile string) (*account.Account, error) {
 		return nil, failf("make one with `mesh account new --path "+path+"`", "key file %s does not exist", path)
 	case errors.Is(err, account.ErrPermissions):
 		return nil, failf("chmod 600 "+path, "key file %s can be read by others", path)
+	case errors.Is(err, errNoTerminal):
+		return nil, failf("give it with --password-file or MESH_KEY_PASSWORD", "key file %s is encrypted, and its password is missing", path)
 	case errors.Is(err, account.ErrPassword):
 		return nil, failf("give the right password with --password-file or MESH_KEY_PASSWORD", "key file %s: %w", path, err)
 	case err != nil:
@@ -216,7 +218,7 @@ func (e *env) submit(cmd *cobra.Command, f *signFlags, build func(ctx context.Co
 			return err
 		}
 		if err := c.Supports(call); err != nil {
-			return failf("this chain is of generation "+string(c.Generation()), "%s: %w", call, err)
+			return failf(fmt.Sprintf("this chain is of generation %s; `mesh chain metadata %s --calls` shows what it takes", c.Generation(), call.Pallet), "%s: %w", call, err)
 		}
 		if f.dryRun {
 			return e.dryRun(ctx, c, f, signer, call)
@@ -272,7 +274,9 @@ func decodeCall(r *metadata.Registry, raw []byte) (any, error) {
 // send submits and follows a call.
 func (e *env) send(ctx context.Context, c *substrate.Client, f *signFlags, signer *account.Account, call substrate.Call, prove proof) error {
 	var events []substrate.Event
+	var last substrate.Progress
 	opts := []substrate.Option{substrate.WithEvents(&events), substrate.WithProgress(func(p substrate.Progress) {
+		last = p
 		line := fmt.Sprintf("%s: %s", call, p.Stage)
 		if p.Stage >= substrate.InBlock {
 			line += fmt.Sprintf(" %d", p.Block.Number)
@@ -290,6 +294,9 @@ func (e *env) send(ctx context.Context, c *substrate.Client, f *signFlags, signe
 		opts = append(opts, substrate.WithTip(tip))
 	}
 	receipt, err := c.Submit(ctx, signer, call, opts...)
+	if errors.Is(err, context.DeadlineExceeded) && last.Stage == substrate.InBlock {
+		return failf("does the chain still make blocks? Without --finalized nothing waits for that", "%s: in block %d, but not final within --timeout", call, last.Block.Number)
+	}
 	if err != nil {
 		return explainSubmit(signer, call, err)
 	}

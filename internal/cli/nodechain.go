@@ -88,6 +88,14 @@ func (n *nodeForm) registration() (r substrate.NodeRegistration, err error) {
 	return r, nil
 }
 
+// checkPeers refuses what the chain would refuse for a fee: G1 wants three peers of every node, and no two of them the same.
+func (n *nodeForm) checkPeers(g substrate.Generation) error {
+	if g == substrate.G1 && (n.bootnode == "" || n.client == "") {
+		return usagef("this chain, of generation G1, wants three different peers of a node: give --bootnode-peer and --client-peer as well")
+	}
+	return nil
+}
+
 // registerNode submits a registration and proves it by the node that the chain then has.
 func (e *env) registerNode(cmd *cobra.Command, f *signFlags, n *nodeForm) error {
 	r, err := n.registration()
@@ -102,6 +110,9 @@ func (e *env) registerNode(cmd *cobra.Command, f *signFlags, n *nodeForm) error 
 		r.Subnet = id
 		if from.ID() == r.Hotkey {
 			return substrate.Call{}, usagef("--hotkey and --key are the same account: the chain wants a coldkey that owns and a hotkey that signs")
+		}
+		if err := n.checkPeers(c.Generation()); err != nil {
+			return substrate.Call{}, err
 		}
 		return substrate.RegisterSubnetNode(r), nil
 	}, func(ctx context.Context, c *substrate.Client, at chain.Hash, _ []substrate.Event) (any, string, error) {
