@@ -1,5 +1,5 @@
-// Command mesh runs nodes of Hypertensor subnets, and whole subnets for development. Called as mesh-dht or mesh-server-mock, by a
-// link of that name, it takes the command lines of the Python mesh.
+// Command mesh runs nodes of Hypertensor subnets, and whole subnets for development. Called by a
+// link with the name of one of the Python mesh's commands, such as mesh-dht or register-node, it takes that command's flags.
 package main
 
 import (

@@ -65,7 +65,7 @@ func (c *compatFlags) registerCommon(cmd *cobra.Command) {
 	f := cmd.Flags()
 	c.register(f)
 	f.BoolVar(&c.localRPC, "local-rpc", false, "use the chain at LOCAL_RPC, default "+defaultRPC+"; otherwise at DEV_RPC")
-	f.BoolVar(&c.noRPC, "no-blockchain-rpc", false, "not offered: there is no mock chain; see `mesh chain dev` and --local-rpc")
+	f.BoolVar(&c.noRPC, "no-blockchain-rpc", false, "not offered: there is no mock chain; see \"mesh chain dev\" and --local-rpc")
 	f.StringVar(&c.phrase, "phrase", "", "refused: secrets do not belong on a command line; set PHRASE, or use --hotkey")
 	f.StringVar(&c.privateKey, "private-key", "", "refused: as --phrase; use --hotkey with a key file")
 	f.IntVar(&c.ignored.fileLimit, "increase-file-limit", 4096, "not needed: the limit is raised by itself")

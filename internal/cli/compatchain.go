@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -101,13 +102,16 @@ func (e *env) compatGenerateKey() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := f.ask(e); err != nil {
+				return err
+			}
 			if err := writeNewSecret(phraseFile, phrase+"\n", f.force); err != nil {
 				return err
 			}
-			fmt.Fprintf(e.stderr, "the phrase is in %s\n", phraseFile)
 			if err := f.save(e, a); err != nil {
 				return errors.Join(err, os.Remove(phraseFile))
 			}
+			fmt.Fprintf(e.stderr, "the phrase is in %s\n", phraseFile)
 			return nil
 		},
 	}
@@ -199,7 +203,10 @@ func (e *env) compatActivateSubnet() *cobra.Command {
 			if id == 0 {
 				return usagef("--subnet-id is missing: which subnet?")
 			}
-			return e.submit(cmd, &f.signFlags, fixed(substrate.ActivateSubnet(chain.SubnetID(id))), proveActivated(chain.SubnetID(id)))
+			return e.submit(cmd, &f.signFlags, func(ctx context.Context, c *substrate.Client, _ *account.Account) (substrate.Call, error) {
+				found, err := resolveSubnet(ctx, c, chain.Hash{}, strconv.FormatUint(uint64(id), 10))
+				return substrate.ActivateSubnet(found), err
+			}, proveActivated(chain.SubnetID(id)))
 		},
 	}
 	f.register(c)

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/spf13/cobra"
@@ -27,13 +30,14 @@ leaves that key out.`,
 			if err != nil {
 				return err
 			}
-			out := map[string]string{}
-			for _, k := range []struct{ name, label, path string }{
+			keys := slices.DeleteFunc([]keyOut{
 				{"peer_id", "Peer ID", path}, {"bootstrap_peer_id", "Bootstrap Peer ID", boot}, {"client_peer_id", "Client Peer ID", client},
-			} {
-				if k.path == "" {
-					continue
-				}
+			}, func(k keyOut) bool { return k.path == "" })
+			if err := canWrite(keys, force); err != nil {
+				return err
+			}
+			out := map[string]string{}
+			for _, k := range keys {
 				key, err := identity.Generate(t)
 				if err != nil {
 					return err
@@ -64,6 +68,35 @@ leaves that key out.`,
 	f.BoolVar(&force, "force", false, "replace existing files; what they held is lost")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// keyOut is a key to be made: its name in JSON and in words, and its file.
+type keyOut struct{ name, label, path string }
+
+// canWrite finds what would stop keygen half-way, before the first file is written.
+func canWrite(keys []keyOut, force bool) error {
+	if len(keys) == 0 {
+		return usagef("every path is empty: there is no key to make")
+	}
+	seen := make(map[string]bool, len(keys))
+	for _, k := range keys {
+		p := filepath.Clean(k.path)
+		if seen[p] {
+			return usagef("two keys in one file: %s", k.path)
+		}
+		seen[p] = true
+		info, err := os.Lstat(p)
+		switch {
+		case err == nil && info.IsDir():
+			return failf("give a file in it", "%s is a folder", k.path)
+		case err == nil && !force:
+			return failf("give another path, or --force to replace it", "%s exists already", k.path)
+		}
+		if info, err := os.Stat(filepath.Dir(p)); err != nil || !info.IsDir() {
+			return failf("make it first, or give another path", "folder %s of %s does not exist", filepath.Dir(p), k.path)
+		}
+	}
+	return nil
 }
 
 func parseKeyType(s string) (identity.KeyType, error) {

@@ -168,11 +168,18 @@ func (n *nodeFlags) signer(e *env) (substrate.Signer, error) {
 		return nil, failf("give the file of the hotkey that the node was registered with", "hotkey file %s does not exist", n.hotkey)
 	case errors.Is(err, account.ErrPermissions):
 		return nil, failf("chmod 600 "+n.hotkey, "hotkey file %s can be read by others", n.hotkey)
+	case errors.Is(err, errNoTerminal):
+		return nil, failf("give it with --hotkey-password-file or MESH_HOTKEY_PASSWORD", "hotkey file %s is encrypted, and its password is missing", n.hotkey)
+	case errors.Is(err, account.ErrPassword):
+		return nil, failf("give the right password with --hotkey-password-file or MESH_HOTKEY_PASSWORD", "hotkey file %s: %w", n.hotkey, err)
 	case err != nil:
-		return nil, failf("", "hotkey file %s: %w", n.hotkey, err)
+		return nil, failf("it must be a file that `mesh account` made", "hotkey file %s: %w", n.hotkey, err)
 	}
 	return a, nil
 }
+
+// errNoTerminal is a password that was not given and that nobody can be asked for.
+var errNoTerminal = errors.New("there is no terminal to ask for it")
 
 // password asks for the password of a key file: from a file, from MESH_<WHAT>_PASSWORD, or at the terminal.
 func (e *env) password(what, path string) account.Password {
@@ -186,8 +193,7 @@ func (e *env) password(what, path string) account.Password {
 		}
 		b, ok, err := e.hidden("password of the " + what)
 		if !ok {
-			return nil, fmt.Errorf("it is encrypted, and there is no terminal to ask for the password; use --%s-password-file or %s%s_PASSWORD",
-				what, envPrefix, strings.ToUpper(what))
+			return nil, errNoTerminal
 		}
 		return b, err
 	}

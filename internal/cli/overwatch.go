@@ -177,7 +177,7 @@ func (e *env) overwatchRevealCmd() *cobra.Command {
 		},
 	}
 	f.register(c.Flags())
-	c.Flags().StringVar(&file, "file", "weights.sealed", "`file` that `mesh overwatch commit` wrote")
+	c.Flags().StringVar(&file, "file", "weights.sealed", "`file` that \"mesh overwatch commit\" wrote")
 	return c
 }
 

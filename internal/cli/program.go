@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -111,7 +112,7 @@ func (e *env) report(cmd *cobra.Command, err error) int {
 		return exitOK
 	case errors.As(err, &silent):
 		return exitFailed
-	case errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command"):
+	case errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "required flag"):
 		fmt.Fprintf(e.stderr, "%s: %s\n  see `%s --help`\n", name, oneLine(err), name)
 		return exitUsage
 	case errors.As(err, &start):
@@ -124,7 +125,12 @@ func (e *env) report(cmd *cobra.Command, err error) int {
 	return exitFailed
 }
 
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+// numberParser is how the standard library's parsers begin their complaints, after the flag and its value were named already.
+var numberParser = regexp.MustCompile(`strconv\.\w+: parsing "[^"]*": `)
+
+func oneLine(err error) string {
+	return numberParser.ReplaceAllString(strings.Join(strings.Fields(err.Error()), " "), "")
+}
 
 // root is the command tree, or the one command that the binary's other name stands for.
 func (e *env) root(alias string) *cobra.Command {
@@ -162,7 +168,12 @@ func (e *env) dress(root *cobra.Command) *cobra.Command {
 	var config string
 	root.PersistentFlags().StringVar(&config, "config", "", "YAML `file` with flags of any command")
 	e.log.register(root.PersistentFlags())
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return layer(cmd, config, os.LookupEnv) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := layer(cmd, config, os.LookupEnv); err != nil {
+			return err
+		}
+		return e.log.validate()
+	}
 	wrapArgs(root)
 	return root
 }
@@ -170,9 +181,6 @@ func (e *env) dress(root *cobra.Command) *cobra.Command {
 // wrapArgs turns complaints about arguments into usage errors, and makes groups of commands say what is missing.
 func wrapArgs(c *cobra.Command) {
 	check := c.Args
-	if check == nil {
-		check = cobra.NoArgs
-	}
 	c.Args = func(cmd *cobra.Command, args []string) error {
 		if cmd.HasSubCommands() && len(args) > 0 {
 			cmd.SuggestionsMinimumDistance = 2
@@ -182,8 +190,14 @@ func wrapArgs(c *cobra.Command) {
 			}
 			return err
 		}
+		if check == nil {
+			if len(args) > 0 {
+				return usagef("unexpected argument %q", args[0])
+			}
+			return nil
+		}
 		if err := check(cmd, args); err != nil {
-			return usageError{err}
+			return usagef("%w: want `%s`", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"))
 		}
 		return nil
 	}
@@ -208,11 +222,24 @@ func (l *logFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&l.file, "log-file", "", "report to this `file` instead of stderr")
 }
 
+func (l *logFlags) validate() error {
+	if err := new(slog.Level).UnmarshalText([]byte(l.level)); err != nil {
+		return usagef("--log-level %q: want debug, info, warn or error", l.level)
+	}
+	if l.format != "text" && l.format != "json" {
+		return usagef("--log-format %q: want text or json", l.format)
+	}
+	return nil
+}
+
 // logger makes the logger; close it at the end.
 func (l *logFlags) logger(stderr io.Writer) (*slog.Logger, func() error, error) {
+	if err := l.validate(); err != nil {
+		return nil, nil, err
+	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(l.level)); err != nil {
-		return nil, nil, usagef("--log-level %q: want debug, info, warn or error", l.level)
+		return nil, nil, err
 	}
 	out, done := stderr, func() error { return nil }
 	if l.file != "" {
@@ -226,11 +253,8 @@ func (l *logFlags) logger(stderr io.Writer) (*slog.Logger, func() error, error) 
 		out, done = f, f.Close
 	}
 	opts := &slog.HandlerOptions{Level: level}
-	switch l.format {
-	case "text":
-		return slog.New(slog.NewTextHandler(out, opts)), done, nil
-	case "json":
+	if l.format == "json" {
 		return slog.New(slog.NewJSONHandler(out, opts)), done, nil
 	}
-	return nil, nil, errors.Join(usagef("--log-format %q: want text or json", l.format), done())
+	return slog.New(slog.NewTextHandler(out, opts)), done, nil
 }

@@ -33,6 +33,11 @@ such as 0.2. The dead are drawn first, the liars from the living. Silent nodes n
 real one; colluding ones name only each other; flooding ones send huge lists.`,
 		Example: "  mesh sim dht --nodes 10000 --lookups 1000 --forging 0.2 --dead 0.3 --paths 8 --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			for flag, n := range map[string]int{"nodes": cfg.Nodes, "lookups": cfg.Lookups, "paths": cfg.Paths, "replicas": cfg.Replicas, "attempts": cfg.Attempts} {
+				if n < 1 {
+					return usagef("--%s %d: want at least 1", flag, n)
+				}
+			}
 			if err := cfg.Validate(); err != nil {
 				return usageError{err}
 			}

@@ -198,7 +198,7 @@ func shares(ctx context.Context, c *substrate.Client, at chain.Hash, who chain.A
 func proveShares(id *chain.SubnetID, who *chain.AccountID) proof {
 	return func(ctx context.Context, c *substrate.Client, at chain.Hash, _ []substrate.Event) (any, string, error) {
 		own, worth, err := shares(ctx, c, at, *who, *id)
-		return map[string]any{"shares": own, "balance": worth}, fmt.Sprintf("%s of subnet %d's pool, worth %s", own, *id, chain.FormatTensor(worth)), err
+		return map[string]any{"shares": own, "balance": worth}, fmt.Sprintf("%s shares of subnet %d's pool, worth %s", own, *id, chain.FormatTensor(worth)), err
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -66,8 +67,10 @@ ended; without it, the folder is a temporary one.`,
 
 func (f upFlags) validate() error {
 	switch {
-	case f.nodes < minUpNodes || f.nodes > maxUpNodes:
-		return usagef("--nodes %d: %d to %d; the chain activates no subnet with fewer", f.nodes, minUpNodes, maxUpNodes)
+	case f.nodes < minUpNodes:
+		return usagef("--nodes %d: want %d to %d; the chain activates no subnet with fewer", f.nodes, minUpNodes, maxUpNodes)
+	case f.nodes > maxUpNodes:
+		return usagef("--nodes %d: want %d to %d on one machine", f.nodes, minUpNodes, maxUpNodes)
 	case f.epochs < 0:
 		return usagef("--epochs %d is negative", f.epochs)
 	case f.blockTime < 50*time.Millisecond:
@@ -116,6 +119,9 @@ func (e *env) runUp(ctx context.Context, f upFlags) (err error) {
 		return err
 	}
 	unlock, err := mesh.LockFolder(f.dataDir)
+	if errors.As(err, new(*fs.PathError)) {
+		return failf("give a folder that can be made and written with --data-dir", "%w", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -144,7 +150,11 @@ func (e *env) runUp(ctx context.Context, f upFlags) (err error) {
 		err = stopped
 	}
 	if f.json && (err == nil || u.plan.Subnet != 0) {
-		err = errors.Join(err, json.NewEncoder(e.stdout).Encode(u.summary()))
+		sum := u.summary()
+		if temporary && err == nil {
+			sum.Dir = "" // it is about to be removed
+		}
+		err = errors.Join(err, json.NewEncoder(e.stdout).Encode(sum))
 	}
 	return err
 }
@@ -368,7 +378,7 @@ type summary struct {
 	Epochs []epochResult  `json:"epochs"`
 	Nodes  []nodeSummary  `json:"nodes"`
 	First  float64        `json:"seconds_to_first_attested_epoch"`
-	Dir    string         `json:"data_dir"`
+	Dir    string         `json:"data_dir,omitempty"`
 }
 
 type nodeSummary struct {
