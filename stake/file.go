@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/hypertensor-blockchain/mesh/chain"
+	"github.com/hypertensor-blockchain/mesh/identity"
 )
 
 const maxFile = 4 << 20 // 20,000 members
@@ -23,7 +24,7 @@ type file struct {
 	Members map[string]Member `json:"members"`
 }
 
-// save writes the snapshot atomically.
+// save writes the snapshot whole or not at all, also when the power fails.
 func (m *Snapshot) save(path string) error {
 	f := file{Subnet: m.Subnet, Epoch: m.Epoch, Block: m.At.Number, Hash: m.At.Hash, Members: make(map[string]Member, len(m.members))}
 	for id, x := range m.members {
@@ -33,11 +34,7 @@ func (m *Snapshot) save(path string) error {
 	if err != nil {
 		return err
 	}
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, b, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, path)
+	return identity.WriteSecret(path, b, true)
 }
 
 // load reads a snapshot; a missing file, and one of another subnet, are none.
