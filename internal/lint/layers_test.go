@@ -37,7 +37,6 @@ var layers = map[string]int{
 	"":                      9,
 	"internal/inspect":      8,
 	"internal/lint":         0,
-	"internal/deps":         0,
 	"internal/cli":          10,
 	"cmd":                   12,
 	"subnet":                11,
