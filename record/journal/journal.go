@@ -9,6 +9,7 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/hypertensor-blockchain/mesh/record"
 )
@@ -20,7 +21,10 @@ type Config struct {
 	Sync bool
 }
 
-const fileMode fs.FileMode = 0o600 // records may be private to the subnet
+const (
+	fileMode   fs.FileMode = 0o600  // records may be private to the subnet
+	tempSuffix             = ".tmp" // of the file that Compact writes
+)
 
 // Journal is an open file of records.
 type Journal struct {
@@ -40,6 +44,7 @@ func Open(path string, config Config, load func(record.Held)) (*Journal, Report,
 		return nil, Report{}, fmt.Errorf("journal: open: %w", err)
 	}
 	j := &Journal{path: path, config: config, file: file}
+	j.sweep()
 	report, err := j.start(load)
 	if err != nil {
 		return nil, report, errors.Join(err, file.Close())
@@ -147,6 +152,21 @@ func (j *Journal) Sync() error { return syncFile(j.file) }
 // Compact.
 func (j *Journal) Size() int64 { return j.size }
 
+// sweep removes what a crash during Compact left behind. A file that stays costs only its place.
+func (j *Journal) sweep() {
+	folder, err := os.ReadDir(filepath.Dir(j.path))
+	if err != nil {
+		return
+	}
+	for _, f := range folder {
+		middle, ours := strings.CutPrefix(f.Name(), filepath.Base(j.path)+".")
+		number, temp := strings.CutSuffix(middle, tempSuffix)
+		if ours && temp && number != "" && strings.Trim(number, "0123456789") == "" {
+			_ = os.Remove(filepath.Join(filepath.Dir(j.path), f.Name()))
+		}
+	}
+}
+
 const compactBatch = 256 << 10 // bytes collected before a write
 
 // Compact replaces the file by one that holds just these records. After an error the old file is still in use and
@@ -164,7 +184,7 @@ func (j *Journal) Compact(live iter.Seq[record.Held]) error {
 }
 
 func (j *Journal) writeTemp(live iter.Seq[record.Held]) (string, error) {
-	file, err := os.CreateTemp(filepath.Dir(j.path), filepath.Base(j.path)+".*.tmp") // mode 0600
+	file, err := os.CreateTemp(filepath.Dir(j.path), filepath.Base(j.path)+".*"+tempSuffix) // mode 0600
 	if err != nil {
 		return "", fmt.Errorf("journal: compact: %w", err)
 	}

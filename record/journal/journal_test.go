@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -363,4 +364,22 @@ func Example() {
 	// close: <nil>
 	// read: 07
 	// 1 record; close: <nil>
+}
+
+// TestLeftoversOfACrash: what a crash during Compact left goes away with the next start; everything else in the folder stays.
+func TestLeftoversOfACrash(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "records.journal")
+	stays := []string{path + ".new", path + ".x1.tmp", path + ".tmp", filepath.Join(filepath.Dir(path), "other.journal.12.tmp")}
+	for _, name := range append([]string{path + ".123456.tmp"}, stays...) {
+		must(t, os.WriteFile(name, []byte("half"), 0o600))
+	}
+	reopen(t, path)
+	if _, err := os.Stat(path + ".123456.tmp"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the temporary file is still there: %v", err)
+	}
+	for _, name := range stays {
+		if _, err := os.Stat(name); err != nil {
+			t.Error(err)
+		}
+	}
 }
