@@ -18,6 +18,8 @@ const (
 	keepBlocks  = 4  // blocks whose reads are shared
 	paceSamples = 16 // intervals between heads that the block time is measured by
 
+	sharedRead = 10 * time.Second // bounds a read that several wait for
+
 	minSilence   = 3 * time.Second
 	silentBlocks = 5 // block times without a head after which the chain counts as silent
 )
@@ -91,20 +93,16 @@ func (v *chainView) Subnet(ctx context.Context, at chain.Hash, id chain.SubnetID
 	if s != nil {
 		return *s, nil
 	}
-	x, err, _ := v.flight.Do("subnet"+at.String(), func() (any, error) {
+	return share(ctx, v, "subnet"+at.String(), func(ctx context.Context) (chain.Subnet, error) {
 		s, err := v.Chain.Subnet(ctx, at, id)
 		if err != nil {
-			return nil, err
+			return chain.Subnet{}, err
 		}
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		v.block(at).subnet = &s
 		return s, nil
 	})
-	if err != nil {
-		return chain.Subnet{}, err
-	}
-	return x.(chain.Subnet), nil
 }
 
 // Nodes reads the nodes, once per block for the own subnet.
@@ -119,7 +117,7 @@ func (v *chainView) Nodes(ctx context.Context, at chain.Hash, id chain.SubnetID)
 	if listed {
 		return nodes, nil
 	}
-	x, err, _ := v.flight.Do("nodes"+at.String(), func() (any, error) {
+	return share(ctx, v, "nodes"+at.String(), func(ctx context.Context) ([]chain.Node, error) {
 		nodes, err := v.Chain.Nodes(ctx, at, id)
 		if err != nil {
 			return nil, err
@@ -130,10 +128,28 @@ func (v *chainView) Nodes(ctx context.Context, at chain.Hash, id chain.SubnetID)
 		b.nodes, b.listed = nodes, true
 		return nodes, nil
 	})
-	if err != nil {
-		return nil, err
+}
+
+// share makes one read for all who ask for the same at the same time. It is nobody's own: who gives up leaves the others theirs.
+func share[T any](ctx context.Context, v *chainView, key string, read func(context.Context) (T, error)) (T, error) {
+	var none T
+	if err := ctx.Err(); err != nil {
+		return none, err
 	}
-	return x.([]chain.Node), nil
+	done := v.flight.DoChan(key, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sharedRead)
+		defer cancel()
+		return read(ctx)
+	})
+	select {
+	case r := <-done:
+		if r.Err != nil {
+			return none, r.Err
+		}
+		return r.Val.(T), nil
+	case <-ctx.Done():
+		return none, ctx.Err()
+	}
 }
 
 // run follows the heads until ctx ends, and says when they stop coming.

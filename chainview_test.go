@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -58,6 +59,46 @@ func TestBlocksAreReadOnce(t *testing.T) {
 	}
 	if _, err := v.Nodes(t.Context(), chain.Hash{10}, toySubnet); err != nil {
 		t.Errorf("what was read is gone: %v", err)
+	}
+}
+
+// gated holds back the reads of a chain and ends them with their context.
+type gated struct {
+	*toyChain
+	asked, open chan struct{}
+}
+
+func (c *gated) Nodes(ctx context.Context, at chain.Hash, id chain.SubnetID) ([]chain.Node, error) {
+	c.asked <- struct{}{}
+	select {
+	case <-c.open:
+		return c.toyChain.Nodes(ctx, at, id)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// TestSharedReadOutlivesItsFirstCaller: who waits for a read that somebody else began gets it, whatever becomes of the other.
+func TestSharedReadOutlivesItsFirstCaller(t *testing.T) {
+	c := &gated{toyChain: newToyChain(), asked: make(chan struct{}, 4), open: make(chan struct{})}
+	v := newChainView(c, c.params())
+	v.subnet = toySubnet
+	first, giveUp := context.WithCancel(t.Context())
+	results := make(chan error)
+	read := func(ctx context.Context) {
+		_, err := v.Nodes(ctx, chain.Hash{1}, toySubnet)
+		results <- err
+	}
+	go read(first)
+	<-c.asked
+	go read(t.Context())
+	giveUp()
+	if err := <-results; !errors.Is(err, context.Canceled) {
+		t.Errorf("the caller that gave up: %v", err)
+	}
+	close(c.open)
+	if err := <-results; err != nil {
+		t.Errorf("the other caller: %v", err)
 	}
 }
 

@@ -41,7 +41,8 @@ func (n *Node) connect(ctx context.Context) (func() error, error) {
 	if err != nil {
 		return nil, errors.Join(err, stop())
 	}
-	n.subnet, n.chain.subnet = id, id
+	n.chain.subnet = id
+	n.subnet.Store(uint32(id))
 	n.log.Info("connected to the chain", "generation", p.Generation, "genesis", p.Genesis.String(), "epoch_length", p.EpochLength, "subnet", uint32(id))
 	return stop, nil
 }
@@ -87,7 +88,7 @@ func (n *Node) resolveSubnet(ctx context.Context) (chain.SubnetID, error) {
 // prepareMembers reads the first membership.
 func (n *Node) prepareMembers(ctx context.Context) error {
 	cfg := stake.Config{
-		Subnet: n.subnet, Rule: stake.Rule{MinClass: n.cfg.MinClass}, Logger: n.log.With("part", "stake"),
+		Subnet: n.Subnet(), Rule: stake.Rule{MinClass: n.cfg.MinClass}, Logger: n.log.With("part", "stake"),
 		OnChange: func(old, next *stake.Snapshot) {
 			host, table := n.host.Load(), n.dht.Load()
 			if host == nil || table == nil {
@@ -108,12 +109,13 @@ func (n *Node) prepareMembers(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		cfg.File = filepath.Join(n.cfg.DataDir, fmt.Sprintf("members-%x-%d.json", p.Genesis[:4], n.subnet))
+		cfg.File = filepath.Join(n.cfg.DataDir, fmt.Sprintf("members-%x-%d.json", p.Genesis[:4], n.Subnet()))
 	}
-	var err error
-	if n.members, err = stake.New(cfg, n.chain); err != nil {
+	members, err := stake.New(cfg, n.chain)
+	if err != nil {
 		return err
 	}
+	n.members.Store(members)
 	first, cancel := context.WithCancel(ctx)
 	defer cancel()
 	heads, err := n.chain.SubscribeHeads(first)
@@ -121,7 +123,7 @@ func (n *Node) prepareMembers(ctx context.Context) error {
 		return fmt.Errorf("mesh: follow heads: %w", err)
 	}
 	for h := range heads {
-		if err := n.members.Refresh(first, h); err == nil || n.members.Snapshot() != nil {
+		if err := members.Refresh(first, h); err == nil || members.Snapshot() != nil {
 			return nil
 		}
 	}
@@ -147,17 +149,17 @@ func (n *Node) awaitDuty(ctx context.Context) error {
 	}
 	n.enter(PhaseRegistration, "")
 	for h := range heads {
-		s, err := n.chain.Subnet(ctx, h.Hash, n.subnet)
+		s, err := n.chain.Subnet(ctx, h.Hash, n.Subnet())
 		if err != nil {
 			continue // the chain is silent: the next head comes when it is not
 		}
-		nodes, err := n.chain.Nodes(ctx, h.Hash, n.subnet)
+		nodes, err := n.chain.Nodes(ctx, h.Hash, n.Subnet())
 		if err != nil {
 			continue
 		}
 		own, ok := n.find(nodes)
 		if !ok {
-			say(PhaseRegistration, "%s is not registered in subnet %d; keep this running, it joins by itself", n.who(), n.subnet)
+			say(PhaseRegistration, "%s is not registered in subnet %d; keep this running, it joins by itself", n.who(), n.Subnet())
 			continue
 		}
 		n.own.Store(&own)

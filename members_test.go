@@ -23,7 +23,8 @@ func TestRecordsOfStrangers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n.chain, n.subnet = newChainView(c, c.params()), toySubnet
+	n.chain = newChainView(c, c.params())
+	n.subnet.Store(uint32(toySubnet))
 	if err := n.prepareMembers(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -23,7 +23,7 @@ func (n *Node) openNetwork(ctx context.Context) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
-	namespace := fmt.Sprintf("/mesh/%x/%d", p.Genesis[:4], n.subnet)
+	namespace := fmt.Sprintf("/mesh/%x/%d", p.Genesis[:4], n.Subnet())
 	bootstrap := n.bootstrapPeers(ctx)
 	allow := make([]peer.ID, 0, len(n.cfg.Bootstrap))
 	for _, b := range n.cfg.Bootstrap {
@@ -34,7 +34,7 @@ func (n *Node) openNetwork(ctx context.Context) (func() error, error) {
 		return nil, fmt.Errorf("mesh: %w", err)
 	}
 	host, err := p2p.New(p2p.Config{
-		Key: n.cfg.Key, Listen: n.cfg.Listen, Announce: n.cfg.Announce, Gate: n.bans.Gate(n.members), Allow: allow,
+		Key: n.cfg.Key, Listen: n.cfg.Listen, Announce: n.cfg.Announce, Gate: n.bans.Gate(n.members.Load()), Allow: allow,
 		Namespace: namespace, PythonCompat: n.cfg.Python, DisableRelay: n.cfg.DisableRelay, RelayService: n.cfg.RelayService,
 		HolePunching: n.cfg.HolePunching, AutoNAT: n.cfg.AutoNAT, NATPortMap: n.cfg.NATPortMap, StaticRelays: n.cfg.StaticRelays,
 		Limits: n.cfg.Limits, AddressBook: n.file("peers.json"), UserAgent: n.cfg.Version, Logger: n.log.With("part", "p2p"),
@@ -47,18 +47,19 @@ func (n *Node) openNetwork(ctx context.Context) (func() error, error) {
 		return nil, fmt.Errorf("mesh: %w", err)
 	}
 	n.host.Store(host)
-	n.calls = rpc.NewNode(host, rpc.Config{
+	calls := rpc.NewNode(host, rpc.Config{
 		Namespace: namespace, Python: n.cfg.Python, Interceptors: guards, Logger: n.log.With("part", "rpc"),
 	})
-	d, err := dht.New(n.calls, dht.Config{
+	n.calls.Store(calls)
+	d, err := dht.New(calls, dht.Config{
 		Validators: n.validators(), Phase: n.chain.phase, Bootstrap: bootstrap, Python: n.cfg.Python, Logger: n.log.With("part", "dht"),
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("mesh: %w", err), n.calls.Close(), host.Close())
+		return nil, errors.Join(fmt.Errorf("mesh: %w", err), calls.Close(), host.Close())
 	}
 	n.dht.Store(d)
-	n.persist(d, fmt.Sprintf("records-%x-%d.journal", p.Genesis[:4], n.subnet))
-	closeAll := func() error { return errors.Join(d.Close(), n.calls.Close(), host.Close()) }
+	n.persist(d, fmt.Sprintf("records-%x-%d.journal", p.Genesis[:4], n.Subnet()))
+	closeAll := func() error { return errors.Join(d.Close(), calls.Close(), host.Close()) }
 	if n.cfg.Bootnode {
 		return closeAll, nil
 	}
@@ -95,7 +96,7 @@ func (n *Node) interceptors(allow []peer.ID) ([]rpc.Interceptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []rpc.Interceptor{n.bans, auth.NewStake(allowing{n.members, allow}), limit}
+	out := []rpc.Interceptor{n.bans, auth.NewStake(allowing{n.members.Load(), allow}), limit}
 	if n.cfg.Python {
 		sign, err := auth.NewSignature(n.cfg.Key, auth.SignatureConfig{})
 		if err != nil {

@@ -28,15 +28,15 @@ type Node struct {
 	log *slog.Logger
 	id  peer.ID
 
-	// Set by Run, in this order, before anything that reads them is started.
+	// Set by Run, in this order, before anything that reads them is started; what can be asked for at any time is atomic.
 	chain    *chainView
 	writer   chain.RoundWriter
-	subnet   chain.SubnetID
+	subnet   atomic.Uint32              // as the chain calls it; 0 before
 	own      atomic.Pointer[chain.Node] // as last seen on the chain; nil before
-	members  *stake.Set
+	members  atomic.Pointer[stake.Set]
 	bans     *auth.Ban
 	host     atomic.Pointer[p2p.Host]
-	calls    *rpc.Node
+	calls    atomic.Pointer[rpc.Node]
 	dht      atomic.Pointer[dht.Node]
 	beats    *beats
 	engine   atomic.Pointer[consensus.Engine]
@@ -97,8 +97,8 @@ func (n *Node) ID() chain.NodeID {
 
 // Subnet is the subnet's ID; what was configured until the chain has answered.
 func (n *Node) Subnet() chain.SubnetID {
-	if n.subnet != 0 {
-		return n.subnet
+	if id := n.subnet.Load(); id != 0 {
+		return chain.SubnetID(id)
 	}
 	return n.cfg.Subnet
 }
@@ -113,34 +113,35 @@ func (n *Node) DHT() *dht.Node { return n.dht.Load() }
 func (n *Node) Host() *p2p.Host { return n.host.Load() }
 
 // RPC is the node's end of all calls, for streams and protobuf helpers. Nil before Start is called.
-func (n *Node) RPC() *rpc.Node { return n.calls }
+func (n *Node) RPC() *rpc.Node { return n.calls.Load() }
 
 // Bans is the list of peers that are refused for a while; an App may add to it.
 func (n *Node) Bans() *auth.Ban { return n.bans }
 
 // Members is who belongs to the subnet, as of the last block seen. Nil before Start is called.
 func (n *Node) Members() *stake.Snapshot {
-	if n.members == nil {
+	set := n.members.Load()
+	if set == nil {
 		return nil
 	}
-	return n.members.Snapshot()
+	return set.Snapshot()
 }
 
 // Handle serves a unary method to the members of the subnet. To be called in App.Start. The same name twice panics.
 func (n *Node) Handle(m rpc.Method, h rpc.UnaryHandler, opts ...rpc.HandlerOption) {
-	n.calls.Handle(m, h, opts...)
+	n.calls.Load().Handle(m, h, opts...)
 	n.handlers[m] = h
 }
 
 // HandleStream serves a streaming method to the members of the subnet; see Handle.
 func (n *Node) HandleStream(m rpc.Method, h rpc.StreamHandler, opts ...rpc.HandlerOption) {
-	n.calls.HandleStream(m, h, opts...)
+	n.calls.Load().HandleStream(m, h, opts...)
 }
 
 // Call calls a method of another node, or of this one.
 func (n *Node) Call(ctx context.Context, to peer.ID, m rpc.Method, data []byte) ([]byte, error) {
 	if to != n.id {
-		return n.calls.Call(ctx, to, m, data)
+		return n.calls.Load().Call(ctx, to, m, data)
 	}
 	h, ok := n.handlers[m]
 	if !ok {

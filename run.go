@@ -37,9 +37,9 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	}
 	defer n.enter(PhaseStopped, "")
 	if n.cfg.DataDir != "" {
-		unlock, err := LockFolder(n.cfg.DataDir)
-		if err != nil {
-			return err
+		unlock, lockErr := LockFolder(n.cfg.DataDir)
+		if lockErr != nil {
+			return lockErr
 		}
 		defer func() { err = errors.Join(err, unlock()) }()
 	}
@@ -72,7 +72,7 @@ func (n *Node) Run(ctx context.Context) (err error) {
 	if err := n.prepareMembers(ctx); err != nil {
 		return err
 	}
-	start("membership", n.members.Run)
+	start("membership", n.members.Load().Run)
 	if !n.cfg.Bootnode {
 		if err := n.awaitDuty(ctx); err != nil || ctx.Err() != nil {
 			return err
@@ -174,14 +174,14 @@ func (n *Node) openConsensus(rounds context.Context, voting *sync.WaitGroup, sta
 	if err != nil {
 		return err
 	}
-	j, err := consensus.OpenJournal(filepath.Join(n.cfg.DataDir, consensus.JournalName(p.Genesis, n.subnet, n.ID())))
+	j, err := consensus.OpenJournal(filepath.Join(n.cfg.DataDir, consensus.JournalName(p.Genesis, n.Subnet(), n.ID())))
 	if err != nil {
 		return &StartError{Kind: consensus.ErrJournalDamaged, What: "cannot read the consensus journal", Err: err,
 			Next: "wait until the current epoch is over, then move the file away and start again"}
 	}
 	limit := min(time.Minute, max(3*time.Second, 5*p.BlockTime)) // a quarter of the usual epoch: then the chain is looked at
 	e, err := consensus.New(consensus.Config{
-		MachineConfig: consensus.MachineConfig{Subnet: n.subnet, Node: n.ID(), Reevaluate: n.cfg.Reevaluate},
+		MachineConfig: consensus.MachineConfig{Subnet: n.Subnet(), Node: n.ID(), Reevaluate: n.cfg.Reevaluate},
 		ReadTimeout:   min(limit, 10*time.Second), ScoreTimeout: limit, SubmitTimeout: limit, FlushTimeout: n.cfg.StopTimeout,
 		Logger: n.log.With("part", "consensus"),
 	}, n.chain, n.writer, scorer{n}, j)
@@ -209,7 +209,7 @@ func (n *Node) byMember(allow func(record.Key) bool) record.Check {
 		if err != nil || owner == nil || owner.Peer == n.id {
 			return err
 		}
-		if d := n.members.Admit(owner.Peer); !d.OK {
+		if d := n.members.Load().Admit(owner.Peer); !d.OK {
 			return fmt.Errorf("the owner is %s", d.Reason)
 		}
 		return nil
@@ -224,11 +224,11 @@ func (n *Node) bootstrapPeers(ctx context.Context) []peer.AddrInfo {
 	head, _, _, _ := n.chain.newest()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	s, err := n.chain.Subnet(ctx, head.Hash, n.subnet)
+	s, err := n.chain.Subnet(ctx, head.Hash, n.Subnet())
 	if err != nil {
 		n.log.Warn("the chain's bootnodes are not known", "err", err)
 	}
-	nodes, err := n.chain.Nodes(ctx, head.Hash, n.subnet)
+	nodes, err := n.chain.Nodes(ctx, head.Hash, n.Subnet())
 	if err != nil {
 		n.log.Warn("the chain's nodes are not known", "err", err)
 	}
