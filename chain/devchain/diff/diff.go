@@ -38,8 +38,12 @@ type Config struct {
 	Leave []string
 	// Fund is what the accounts of the run get; default 1,000,000 TENSOR.
 	Fund chain.Balance
-	// Logger gets a line for each epoch; nil: none.
+	// Logger gets what could not be done; nil: none.
 	Logger *slog.Logger
+	// Progress is called after each block with the report so far; nil: not.
+	Progress func(*Report)
+	// Record is filled with the run, for [Recording.Replay]; nil: not.
+	Record *Recording
 }
 
 func (c *Config) setDefaults() {
@@ -70,24 +74,18 @@ func (c *Config) setDefaults() {
 type Difference struct {
 	Block     chain.BlockNumber
 	When      string // "validity of Network.attest", "storage at the end", ...
-	What      string // "Network.SubnetsData 01f40100", "result"
+	What      string // "Network.SubnetsData(128001)", "result"
+	Key       []byte // of a storage pair; nil for what is none
 	Reference []byte
 	Subject   []byte
+	// The two as JSON, from shortly before where they begin to differ; hex where
+	// they do not decode.
+	ReferenceText, SubjectText string
 }
 
 // String is one line.
 func (d Difference) String() string {
-	return fmt.Sprintf("block %d, %s: %s: reference %s, subject %s", d.Block, d.When, d.What, short(d.Reference), short(d.Subject))
-}
-
-func short(b []byte) string {
-	if b == nil {
-		return "nothing"
-	}
-	if len(b) > 400 {
-		return fmt.Sprintf("0x%x... (%d bytes)", b[:400], len(b))
-	}
-	return fmt.Sprintf("0x%x", b)
+	return fmt.Sprintf("block %d, %s: %s: reference %s, subject %s", d.Block, d.When, d.What, d.ReferenceText, d.SubjectText)
 }
 
 // Report is the outcome of a run.
@@ -96,6 +94,8 @@ type Report struct {
 	Transactions int            // that the pool takes
 	Succeeded    int            // of those
 	Refused      int            // by both pools alike
+	Answers      int            // validity answers and dispatch results compared
+	Events       int            // events compared
 	Pairs        int            // storage pairs compared
 	Calls        map[string]int // transactions by call
 	Done         map[string]int // of those, the ones that succeeded
@@ -106,7 +106,10 @@ type Report struct {
 	Differences  []Difference   // at most maxDifferences, all of one block
 }
 
-const maxDifferences = 20
+const (
+	maxDifferences = 20
+	slotMillis     = 6000 // of the real chain
+)
 
 // Equal reports whether nothing differed.
 func (r *Report) Equal() bool { return len(r.Differences) == 0 }
@@ -114,8 +117,8 @@ func (r *Report) Equal() bool { return len(r.Differences) == 0 }
 // Write prints the report.
 func (r *Report) Write(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d blocks, %d transactions (%d succeeded), %d refused, %d storage pairs compared, %d differences\n",
-		r.Blocks, r.Transactions, r.Succeeded, r.Refused, r.Pairs, len(r.Differences))
+	fmt.Fprintf(&b, "%d blocks, %d transactions (%d succeeded), %d refused; compared: %d answers, %d events, %d storage pairs; %d differences\n",
+		r.Blocks, r.Transactions, r.Succeeded, r.Refused, r.Answers, r.Events, r.Pairs, len(r.Differences))
 	fmt.Fprintf(&b, "%d different calls; results:", len(r.Calls))
 	for _, name := range slices.SortedFunc(maps.Keys(r.Results), func(a, b string) int {
 		return cmp.Or(cmp.Compare(r.Results[b], r.Results[a]), cmp.Compare(a, b))
@@ -239,10 +242,8 @@ func (r *run) prepare() error {
 	// the subject gets every account that the reference has
 	accounts := StorageKey("System", "Account")
 	for k := r.ref.st.Next(accounts); k != nil && bytes.HasPrefix(k, accounts); k = r.ref.st.Next(k) {
-		if v := r.ref.st.Get(k); len(k) == 68 && len(v) >= 32 {
-			var b chain.Balance
-			b.Lo, b.Hi = binary.LittleEndian.Uint64(v[16:]), binary.LittleEndian.Uint64(v[24:])
-			g.Accounts[chain.AccountID(k[48:])] = b
+		if id, free, ok := balanceOf(k, r.ref.st.Get(k)); ok {
+			g.Accounts[id] = free
 		}
 	}
 	if err := r.sub.engine.Genesis(r.sub.st, g); err != nil {
@@ -250,6 +251,9 @@ func (r *run) prepare() error {
 	}
 	for k := r.ref.st.Next(accounts); k != nil && bytes.HasPrefix(k, accounts); k = r.ref.st.Next(k) {
 		r.sub.st.Set(k, r.ref.st.Get(k)) // contracts count references
+		if rec := r.cfg.Record; rec != nil {
+			rec.Accounts = append(rec.Accounts, [2][]byte{bytes.Clone(k), bytes.Clone(r.ref.st.Get(k))})
+		}
 	}
 	if r.reg, err = registry(r.ref.engine); err != nil {
 		return fmt.Errorf("metadata of the reference: %w", err)
@@ -268,6 +272,9 @@ func (r *run) prepare() error {
 	}
 	if r.calls, err = choices(r.reg, other, r.cfg.Leave); err != nil {
 		return err
+	}
+	if rec := r.cfg.Record; rec != nil {
+		rec.Sudo, rec.Pallets, rec.Ignore = g.Sudo, r.cfg.Pallets, r.cfg.Ignore
 	}
 	r.genesis = chain.Hash{0x6d}
 	r.parent = r.genesis
@@ -301,7 +308,10 @@ func (r *run) both(f func(s side) error) error {
 // block runs one block through both engines.
 func (r *run) block() error {
 	r.number++
-	ms := uint64(r.number) * 6000
+	ms := uint64(r.number) * slotMillis
+	if rec := r.cfg.Record; rec != nil {
+		rec.Blocks = append(rec.Blocks, RecordedBlock{Parent: r.parent})
+	}
 	h := devchain.BlockHeader{Number: r.number, Parent: r.parent, Timestamp: ms, Slot: uint64(r.number)}
 	if err := r.both(func(s side) error { return s.engine.InitBlock(s.st, h) }); err != nil {
 		return err
@@ -319,7 +329,7 @@ func (r *run) block() error {
 		inherents = list
 	}
 	for _, xt := range inherents {
-		if err := r.apply("inherent", xt); err != nil {
+		if err := r.apply("inherent", xt, nil); err != nil {
 			return err
 		}
 	}
@@ -345,10 +355,39 @@ func (r *run) block() error {
 	r.parent = headers[0].Hash() // both go on from the same hash
 	r.compare("storage at the end")
 	r.report.Blocks++
-	if r.report.Blocks%20 == 0 {
-		r.cfg.Logger.Info("compared", "block", r.number, "pairs", r.report.Pairs, "transactions", r.report.Transactions)
+	if v := r.ref.st.Get(StorageKey("System", "EventCount")); len(v) == 4 {
+		r.report.Events += int(binary.LittleEndian.Uint32(v))
+	}
+	if b := r.recorded(); b != nil {
+		b.State = stateHash(r.ref.st, r.cfg.Pallets, r.cfg.Ignore)
+	}
+	if r.cfg.Progress != nil {
+		r.cfg.Progress(r.report)
 	}
 	return nil
+}
+
+// recorded is the present block of the recording, nil without one.
+func (r *run) recorded() *RecordedBlock {
+	if rec := r.cfg.Record; rec != nil && len(rec.Blocks) > 0 {
+		return &rec.Blocks[len(rec.Blocks)-1]
+	}
+	return nil
+}
+
+// validity is what an engine's pool answers.
+func validity(s side, xt []byte) ([]byte, error) {
+	s.st.Begin()
+	v, err := s.engine.ValidateTx(s.st, xt)
+	s.st.Rollback()
+	var refused *devchain.TxError
+	switch {
+	case errors.As(err, &refused):
+		return append([]byte{1}, refused.Raw...), nil
+	case err != nil:
+		return nil, err
+	}
+	return encodeValidity(v), nil
 }
 
 // transact signs a call and gives it to both.
@@ -360,19 +399,11 @@ func (r *run) transact(t transaction) error {
 	name := t.name
 	var answers [2][]byte
 	for i, s := range []side{r.ref, r.sub} {
-		s.st.Begin()
-		v, err := s.engine.ValidateTx(s.st, xt)
-		s.st.Rollback()
-		var refused *devchain.TxError
-		switch {
-		case errors.As(err, &refused):
-			answers[i] = append([]byte{1}, refused.Raw...)
-		case err != nil:
+		if answers[i], err = validity(s, xt); err != nil {
 			return fmt.Errorf("validity of %s: %w", name, err)
-		default:
-			answers[i] = encodeValidity(v)
 		}
 	}
+	r.report.Answers++
 	if !bytes.Equal(answers[0], answers[1]) {
 		if !strings.HasPrefix(name, "Network.") && onlyPriority(answers) {
 			r.report.Unmetered[name]++ // so the fee differs as well
@@ -383,11 +414,19 @@ func (r *run) transact(t transaction) error {
 	}
 	if answers[0][0] == 1 {
 		r.report.Refused++
+		r.record(name, xt, answers[0], nil)
 		return nil
 	}
 	r.report.Transactions++
 	r.report.Calls[name]++
-	return r.apply(name, xt)
+	return r.apply(name, xt, answers[0])
+}
+
+// record adds a transaction to the recording.
+func (r *run) record(name string, xt, answer, result []byte) {
+	if b := r.recorded(); b != nil && answer != nil {
+		b.Transactions = append(b.Transactions, RecordedTransaction{name, xt, answer, result})
+	}
 }
 
 // onlyPriority reports whether two valid answers differ in the priority alone,
@@ -411,7 +450,9 @@ func encodeValidity(v devchain.Validity) []byte {
 	return e.Buf
 }
 
-func (r *run) apply(name string, xt []byte) error {
+// apply executes an extrinsic in both; answer is what the pools said, nil for an
+// inherent.
+func (r *run) apply(name string, xt, answer []byte) error {
 	var results [2][]byte
 	for i, s := range []side{r.ref, r.sub} {
 		var err error
@@ -437,6 +478,8 @@ func (r *run) apply(name string, xt []byte) error {
 		r.differ(name, "result", results[0], results[1])
 		return nil
 	}
+	r.report.Answers++
+	r.record(name, xt, answer, results[0])
 	text := r.resultName(results[0])
 	if name != "inherent" {
 		r.report.Results[text]++
@@ -462,10 +505,26 @@ func (r *run) resultName(res []byte) string {
 	return fmt.Sprintf("0x%x", res)
 }
 
+// differ notes a difference that is no storage pair.
 func (r *run) differ(when, what string, a, b []byte) {
-	if len(r.report.Differences) < maxDifferences {
-		r.report.Differences = append(r.report.Differences, Difference{r.number, when, what, bytes.Clone(a), bytes.Clone(b)})
+	r.add(Difference{When: when, What: what, Reference: a, Subject: b}, r.answerText(a), r.answerText(b))
+}
+
+// answerText is a dispatch result by name, where it is one.
+func (r *run) answerText(b []byte) string {
+	if name := r.resultName(b); b != nil && !strings.HasPrefix(name, "0x") {
+		return name
 	}
+	return r.text(metadata.NoType, b)
+}
+
+func (r *run) add(d Difference, a, b string) {
+	if len(r.report.Differences) == maxDifferences {
+		return
+	}
+	d.Block, d.Key, d.Reference, d.Subject = r.number, bytes.Clone(d.Key), bytes.Clone(d.Reference), bytes.Clone(d.Subject)
+	d.ReferenceText, d.SubjectText = excerpts(a, b)
+	r.report.Differences = append(r.report.Differences, d)
 }
 
 // compare walks both states in key order.
@@ -502,19 +561,18 @@ func (r *run) compare(when string) {
 	}
 }
 
+// pair notes a storage pair that differs; nil is one that is not there.
 func (r *run) pair(when string, key, a, b []byte) {
-	name := fmt.Sprintf("0x%x", key)
-	rest := ""
-	if len(key) >= 32 {
-		if n := r.items[string(key[:32])]; n != "" {
-			name, rest = n, fmt.Sprintf(" %x", key[32:])
-		}
-	}
-	if r.ignore[name] {
-		r.report.Ignored[name]++
+	item, name, entry := r.name(key)
+	if r.ignore[item] {
+		r.report.Ignored[item]++
 		return
 	}
-	r.differ(when, name+rest, a, b)
+	id := metadata.NoType
+	if entry != nil {
+		id = entry.Value
+	}
+	r.add(Difference{When: when, What: name, Key: key, Reference: a, Subject: b}, r.text(id, a), r.text(id, b))
 }
 
 // transaction is a call that somebody is to sign.

@@ -1,7 +1,11 @@
 package diff_test
 
 import (
+	"bytes"
+	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,6 +55,9 @@ func TestFindsALie(t *testing.T) {
 		show(t, r)
 		t.Error("the lost value was not found")
 	}
+	if d := r.Differences[0]; len(d.Key) < 32 || d.SubjectText != "nothing" || d.ReferenceText == "" {
+		t.Errorf("the difference does not say what it is: %s", d)
+	}
 }
 
 // TestNativeAgainstRealRuntime needs a raw chain specification of generation G2
@@ -82,15 +89,101 @@ func TestNativeAgainstRealRuntime(t *testing.T) {
 		}
 	}()
 	for seed := range seeds {
-		r, err := diff.Native(t.Context(), diff.Config{Seed: seed, Blocks: 300}, e)
+		cfg := diff.Config{Seed: seed, Blocks: 300}
+		if os.Getenv("MESH_DIFF_RECORD") != "" {
+			cfg.Record = &diff.Recording{}
+		}
+		r, err := diff.Native(t.Context(), cfg, e)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		show(t, r)
-		if !r.Equal() {
+		switch {
+		case !r.Equal():
 			t.Errorf("seed %d differs", seed)
+		case cfg.Record != nil:
+			save(t, cfg.Record, filepath.Join("testdata", fmt.Sprintf("g2-seed-%d.json.gz", seed)))
 		}
 	}
+}
+
+func save(t *testing.T, r *diff.Recording, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(r.Write(f), f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRecordings repeats runs in which the native engine was equal to the real
+// runtime. MESH_CHAIN_SPEC=... MESH_DIFF_RECORD=1 go test -run RealRuntime makes
+// them anew.
+func TestRecordings(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.json.gz")
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no recordings", err)
+	}
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			r := load(t, path)
+			if err := r.Replay(t.Context()); err != nil {
+				t.Error(err)
+			}
+			last := len(r.Blocks) - 1
+			r.Blocks[last].State[0]++
+			if err := r.Replay(t.Context()); err == nil || !strings.Contains(err.Error(), fmt.Sprint("block ", last+1)) {
+				t.Errorf("a recording with another state passes: %v", err)
+			}
+		})
+	}
+}
+
+func load(t *testing.T, path string) *diff.Recording {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := diff.ReadRecording(f)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestRecordingOfItself repeats a run that was just made, and one in which an
+// answer was changed.
+func TestRecordingOfItself(t *testing.T) {
+	rec := &diff.Recording{}
+	if _, err := diff.Native(t.Context(), diff.Config{Blocks: 60, Record: rec}, native.New(native.Config{})); err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := rec.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	again, err := diff.ReadRecording(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Replay(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for i, block := range again.Blocks {
+		for j, x := range block.Transactions {
+			if x.Result != nil {
+				again.Blocks[i].Transactions[j].Result = []byte{0, 1, 9}
+				if err := again.Replay(t.Context()); err == nil || !strings.Contains(err.Error(), x.Name) {
+					t.Errorf("a recording with another result passes: %v", err)
+				}
+				return
+			}
+		}
+	}
+	t.Error("nothing was recorded")
 }
 
 func show(t *testing.T, r *diff.Report) {

@@ -28,6 +28,10 @@ func Native(ctx context.Context, cfg Config, reference devchain.Engine) (*Report
 		if !ok {
 			return -1
 		}
+		if rec := cfg.Record; rec != nil && len(rec.Blocks) > 0 {
+			b := &rec.Blocks[len(rec.Blocks)-1]
+			b.Elected = append(b.Elected, RecordedElection{e.Subnet, e.Epoch, id})
+		}
 		return slices.Index(e.Candidates, id)
 	}}
 	if c, err := reg.Constant("Network", "EpochLength"); err == nil && len(c.Value) == 4 {
@@ -39,6 +43,9 @@ func Native(ctx context.Context, cfg Config, reference devchain.Engine) (*Report
 				nc.Authorities = append(nc.Authorities, [32]byte(k))
 			}
 		}
+	}
+	if rec := cfg.Record; rec != nil {
+		rec.EpochLength, rec.Authorities = nc.EpochLength, nc.Authorities
 	}
 	return Run(ctx, cfg, reference, native.New(nc), link)
 }
