@@ -230,36 +230,63 @@ func (e *env) stakeDelegateCmd() *cobra.Command {
 
 func (e *env) stakeUndelegateCmd() *cobra.Command {
 	var f signFlags
+	var rawShares string
 	c := &cobra.Command{
-		Use:   "undelegate SUBNET SHARES",
-		Short: "Give shares back; claim what they are worth after the cooldown",
-		Long:  `Give shares back; claim what they are worth after the cooldown. SHARES is a number of shares as "mesh stake info" shows it, or all.`,
-		Args:  cobra.ExactArgs(2),
+		Use:   "undelegate SUBNET [AMOUNT]",
+		Short: "Take TENSOR back out of a subnet's pool; claim it after the cooldown",
+		Long: `Take TENSOR back out of a subnet's pool; claim it after the cooldown. AMOUNT is in TENSOR, or all. The shares that are worth it now are
+given back; --shares names a number of shares instead, as "mesh stake info" shows it.`,
+		Example: "  mesh stake undelegate echo 250 --key owner.json\n  mesh stake undelegate echo all --key owner.json",
+		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if (len(args) == 2) == (rawShares != "") {
+				return usagef("how much? Give either AMOUNT in TENSOR, or all, or --shares")
+			}
 			return e.submit(cmd, &f, func(ctx context.Context, c *substrate.Client, from *account.Account) (substrate.Call, error) {
 				id, err := resolveSubnet(ctx, c, chain.Hash{}, args[0])
 				if err != nil {
 					return substrate.Call{}, err
 				}
-				own, _, err := shares(ctx, c, chain.Hash{}, from.ID(), id)
+				own, worth, err := shares(ctx, c, chain.Hash{}, from.ID(), id)
 				if err != nil {
 					return substrate.Call{}, err
 				}
-				back := own
-				if args[1] != "all" {
-					if back, err = u128.Parse(args[1]); err != nil {
-						return substrate.Call{}, usagef("SHARES %q: want a whole number, or all", args[1])
-					}
+				back, err := sharesToGive(rawShares, args[1:], own, worth)
+				if err != nil {
+					return substrate.Call{}, err
 				}
 				if own.Less(back) || back.IsZero() {
-					return substrate.Call{}, failf("", "account %s has %s shares of subnet %d", from.ID(), own, id)
+					return substrate.Call{}, failf("`mesh stake info "+from.ID().String()+"` shows it", "account %s has %s shares of subnet %d, worth %s", from.ID(), own, id, chain.FormatTensor(worth))
 				}
 				return substrate.RemoveDelegateStake(id, back), nil
 			}, e.proveUnbonding(&f))
 		},
 	}
 	f.register(c.Flags())
+	c.Flags().StringVar(&rawShares, "shares", "", "`number` of shares to give back, instead of an amount")
 	return c
+}
+
+// sharesToGive is the number of shares that a person means: a number of them, all, or those that an amount is worth.
+func sharesToGive(number string, amount []string, own, worth chain.Balance) (chain.Balance, error) {
+	if number != "" {
+		n, err := u128.Parse(number)
+		if err != nil {
+			return n, usagef("--shares %q: want a whole number", number)
+		}
+		return n, nil
+	}
+	if amount[0] == "all" {
+		return own, nil
+	}
+	want, err := chain.ParseTensor(amount[0])
+	if err != nil {
+		return want, usagef("AMOUNT %q: want TENSOR, such as 2.5, or all", amount[0])
+	}
+	if worth.Less(want) {
+		return want, failf("give all to take everything out", "the shares are worth %s, less than %s", chain.FormatTensor(worth), chain.FormatTensor(want))
+	}
+	return want.MulDiv(own, worth), nil
 }
 
 func (e *env) stakeInfoCmd() *cobra.Command {

@@ -94,11 +94,20 @@ func subnetLife(t *testing.T, c cmdline, mine func(blocks int) error) {
 	if len(stake.Delegated) != 1 || stake.Delegated[0].Subnet != subnet.ID {
 		t.Errorf("ethan's stake = %+v", stake)
 	}
-	c.ok(nil, "stake", "undelegate", "echo", "all", "--dev", "ethan")
+	c.ok(nil, "stake", "undelegate", "echo", "4", "--dev", "ethan")
+	stake = stakeView{}
 	c.ok(&stake, "stake", "info", "ethan")
-	if len(stake.Unbonding) != 1 || len(stake.Delegated) != 0 {
-		t.Errorf("ethan's stake after taking it back = %+v", stake)
+	least := chain.Tensor(4).SatSub(chain.Balance{Lo: 1000}) // whole shares are given back
+	if len(stake.Unbonding) != 1 || chain.Tensor(4).Less(stake.Unbonding[0].Amount) || stake.Unbonding[0].Amount.Less(least) {
+		t.Errorf("ethan took 4 TENSOR back and has %+v", stake)
 	}
+	c.ok(nil, "stake", "undelegate", "echo", "all", "--dev", "ethan")
+	stake = stakeView{}
+	c.ok(&stake, "stake", "info", "ethan")
+	if len(stake.Unbonding) == 0 || len(stake.Delegated) != 0 {
+		t.Errorf("ethan's stake after taking all back = %+v", stake)
+	}
+	c.fails(1, []string{"0 shares", "mesh stake info"}, "stake", "undelegate", "echo", "--shares", "5", "--dev", "ethan", "--rpc", c.rpc)
 	c.ok(nil, "subnet", "activate", "echo", "--dev", "alith", "--finalized")
 	c.ok(&subnet, "subnet", "info", "echo")
 	if subnet.State != "active" {
