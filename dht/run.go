@@ -122,12 +122,14 @@ func (n *Node) refreshBuckets(ctx context.Context, targets []kad.ID) {
 	n.findMany(ctx, append(targets, n.self))
 }
 
-// findMany searches the nearest nodes of several points at once; who answers enters the table.
+// findMany searches the nearest nodes of several points at once; who answers enters the table. It asks a few at a time, so
+// that it does not meet more strangers than it must: each costs a newcomer a handshake. But it meets all of its nearest
+// nodes, because they learn of it in no other way.
 func (n *Node) findMany(ctx context.Context, targets []kad.ID) {
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
 	s := &search{
-		n: n, targets: targets, paths: 1, want: n.cfg.BucketSize, nearestOnly: true,
+		n: n, targets: targets, paths: 1, want: n.cfg.BucketSize, nearestOnly: true, gentle: true,
 		answered: func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil },
 		finished: func(*kad.Lookup, kad.ID) {},
 	}

@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	maxNamed   = 256 // answers of one search whose addresses are kept
-	firstAlpha = 1   // questions at once of a search for the first value; see alpha
-	confirmed  = 4   // nearest nodes that must have answered before a search believes that it found the nearest; kad-dht asks 3
+	maxNamed    = 256 // answers of one search whose addresses are kept
+	gentleAlpha = 3   // questions at once of upkeep: Kademlia's alpha
+	firstAlpha  = 1   // questions at once of a search for the first value; see alpha
+	confirmed   = 4   // nearest nodes that must have answered before a search believes that it found the nearest; kad-dht asks 3
 )
 
 // search drives one kad.Lookup: one goroutine owns the lookup, every question is a goroutine of its own that reports back
@@ -27,6 +28,7 @@ type search struct {
 	paths       int
 	want        int
 	nearestOnly bool
+	gentle      bool // nobody waits for it
 	thorough    bool // all of the nearest will be asked anyway: ask many at once
 
 	// answered is called with each answer, before the lookup sees it. It returns the targets that need no more answers.
@@ -131,6 +133,9 @@ func (s *search) config() kad.LookupConfig {
 func (s *search) alpha() int {
 	if !s.nearestOnly && !s.thorough {
 		return firstAlpha
+	}
+	if s.gentle {
+		return gentleAlpha
 	}
 	want := s.want
 	if want == 0 {

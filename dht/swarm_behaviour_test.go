@@ -516,6 +516,7 @@ func TestCacheNearest(t *testing.T) {
 	cfg := quiet()
 	cfg.Replicas = 1
 	m := swarm(t, 8, cfg)
+	settle(t, m) // no hand-overs on the way
 	ctx := testContext(t)
 	key := record.KeyOfText("key")
 	slices.SortFunc(m, func(a, b *member) int { return kad.CompareDistance(kad.ID(key), a.ID(), b.ID()) })
