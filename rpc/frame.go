@@ -36,7 +36,7 @@ type requestHead struct {
 func appendRequestHead(dst []byte, timeout time.Duration, m Method, dataLen int) []byte {
 	ms := uint64(0)
 	if timeout > 0 {
-		ms = max(1, uint64(timeout/time.Millisecond))
+		ms = max(1, uint64(min(timeout, maxTimeout)/time.Millisecond))
 	}
 	n := 1 + uvarintLen(ms) + uvarintLen(uint64(len(m))) + len(m) + dataLen
 	dst = binary.AppendUvarint(dst, uint64(n))
@@ -76,7 +76,7 @@ func splitRequest(body []byte) (head requestHead, data []byte, err error) {
 	return head, body[size:], nil
 }
 
-const maxTimeout = 24 * time.Hour // longer ones are nonsense and would overflow
+const maxTimeout = 24 * time.Hour // on the wire; a server caps it further, see Config.MaxDeadline
 
 // frameReader reads frames of one stream direction. It may hold the first bytes of the next frame.
 type frameReader struct {

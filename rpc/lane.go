@@ -115,9 +115,7 @@ func (n *Node) invoke(ctx context.Context, to peer.ID, m Method, data []byte) ([
 	}
 	out, err := n.exchange(ctx, p, m, data)
 	n.release(p)
-	if err != nil && !n.h.Connected(to) {
-		n.forget(p)
-	}
+	n.forgetGone(p)
 	return out, err
 }
 

@@ -33,9 +33,13 @@ type Config struct {
 	MaxBuffered     int64         // bytes of all requests in memory; default 256 MiB
 	Deadline        time.Duration // for calls without one, made or served; default 10 s
 	IdleTimeout     time.Duration // after which an unused kept stream is closed; default 15 s
+	MaxDeadline     time.Duration // the longest that a caller may ask a unary handler to work; default 10 min
 	StreamStall     time.Duration // a stream item that cannot be sent for so long ends the stream; default 1 min
-	MaxInFlight     int           // calls served at once; default 1024
-	MaxInFlightPeer int           // calls served at once for one peer; default 64
+	StreamIdle      time.Duration // a handler that receives no item and sends none for so long stops waiting; default 2 min
+	MaxStreams      int           // streaming calls served at once, apart from the others; default 512
+	MaxStreamsPeer  int           // streaming calls served at once for one peer; default 32
+	MaxInFlight     int           // unary calls served at once; default 1024
+	MaxInFlightPeer int           // unary calls served at once for one peer; default 64
 	MaxOutgoing     int           // calls made at once; default 4096
 	MaxOutgoingPeer int           // calls made at once to one peer; default 64, at most the peer's MaxInFlightPeer
 	Logger          *slog.Logger  // nil: silent
@@ -48,6 +52,10 @@ const (
 	defaultDeadline  = 10 * time.Second
 	defaultIdle      = 15 * time.Second
 	defaultStall     = time.Minute
+	defaultMost      = 10 * time.Minute
+	defaultQuiet     = 2 * time.Minute
+	defaultStreams   = 512
+	defaultStreamsOf = 32
 	defaultInFlight  = 1024
 	defaultPerPeer   = 64 // QUIC blocks at 256 streams per connection; stay well below
 	defaultOutgoing  = 4096
@@ -61,6 +69,10 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Deadline, defaultDeadline)
 	setDefault(&c.IdleTimeout, defaultIdle)
 	setDefault(&c.StreamStall, defaultStall)
+	setDefault(&c.MaxDeadline, max(defaultMost, c.Deadline))
+	setDefault(&c.StreamIdle, defaultQuiet)
+	setDefault(&c.MaxStreams, defaultStreams)
+	setDefault(&c.MaxStreamsPeer, defaultStreamsOf)
 	setDefault(&c.MaxInFlight, defaultInFlight)
 	setDefault(&c.MaxInFlightPeer, defaultPerPeer)
 	setDefault(&c.MaxOutgoing, defaultOutgoing)
@@ -91,7 +103,8 @@ type Node struct {
 
 	handlers atomic.Pointer[map[Method]*handler] // replaced, never changed, under mu
 
-	inFlight atomic.Int64 // calls being served
+	inFlight atomic.Int64 // unary calls being served
+	streams  atomic.Int64 // streaming calls being served
 	outgoing atomic.Int64 // calls being made
 	buffered atomic.Int64 // bytes of requests in memory
 

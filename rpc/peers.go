@@ -13,7 +13,8 @@ import (
 // peerState is what the node keeps about one peer while it is connected or called.
 type peerState struct {
 	id       peer.ID
-	inFlight atomic.Int64 // its calls being served
+	inFlight atomic.Int64 // its unary calls being served
+	streams  atomic.Int64 // its streaming calls being served
 	outgoing atomic.Int64 // calls being made to it
 	lanes    atomic.Int64 // kept streams it has opened to us
 	native   atomic.Bool  // a call to it has run natively
@@ -39,10 +40,23 @@ func (n *Node) peer(id peer.ID) *peerState {
 	return p
 }
 
-// forget drops the state of a peer that is not connected.
+// forgetGone is called when something of a peer has ended: a stream may begin to be served after its connection was reported gone,
+// and nothing else would come to drop its state.
+func (n *Node) forgetGone(p *peerState) {
+	if p.id != n.h.ID() && !n.h.Connected(p.id) {
+		n.forget(p)
+	}
+}
+
+// busy tells whether something still counts on the state.
+func (p *peerState) busy() bool {
+	return p.outgoing.Load() > 0 || p.lanes.Load() > 0 || p.streams.Load() > 0 || p.inFlight.Load() > 0
+}
+
+// forget drops the state of a peer that is not connected and has nothing under way; else the end of that calls it again.
 func (n *Node) forget(p *peerState) {
 	n.mu.Lock()
-	if n.peers[p.id] != p || n.h.Connected(p.id) || p.outgoing.Load() > 0 {
+	if n.peers[p.id] != p || n.h.Connected(p.id) || p.busy() {
 		n.mu.Unlock()
 		return
 	}

@@ -103,12 +103,12 @@ func (n *Node) servePython(s network.Stream, m Method) {
 	p := n.peer(s.Conn().RemotePeer())
 	v := &pyServer{n: n, s: s, p: p}
 	if p.lanes.Add(1) > int64(n.cfg.MaxInFlightPeer*laneFactor) || !n.enter(v) {
-		p.lanes.Add(-1)
+		n.serveless(p)
 		n.reset(s)
 		return
 	}
 	defer n.leave(v)
-	defer p.lanes.Add(-1)
+	defer n.serveless(p)
 	if err := v.serve(h); err != nil {
 		if errors.Is(err, errFrame) || errors.Is(err, errTooBig) {
 			n.stats.malformed.Add(1)

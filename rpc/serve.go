@@ -43,7 +43,8 @@ type Stats struct {
 	Refused   uint64 // calls refused because a bound was reached
 	Panics    uint64 // handlers that panicked
 	Malformed uint64 // streams ended because of malformed or oversized frames
-	InFlight  int64  // calls being served now
+	InFlight  int64  // unary calls being served now
+	Streams   int64  // streaming calls being served now
 	Outgoing  int64  // calls being made now
 }
 
@@ -52,7 +53,7 @@ func (n *Node) Stats() Stats {
 	return Stats{
 		Served: n.stats.served.Load(), Failed: n.stats.failed.Load(), Refused: n.stats.refused.Load(),
 		Panics: n.stats.panics.Load(), Malformed: n.stats.malformed.Load(),
-		InFlight: n.inFlight.Load(), Outgoing: n.outgoing.Load(),
+		InFlight: n.inFlight.Load(), Streams: n.streams.Load(), Outgoing: n.outgoing.Load(),
 	}
 }
 
@@ -81,12 +82,12 @@ func (n *Node) serveLane(s network.Stream) {
 	p := n.peer(s.Conn().RemotePeer())
 	l := &serverLane{n: n, s: s, p: p, seen: make(chan error, 1)}
 	if p.lanes.Add(1) > int64(n.cfg.MaxInFlightPeer*laneFactor) || !n.enter(l) {
-		p.lanes.Add(-1)
+		n.serveless(p)
 		n.reset(s)
 		return
 	}
 	defer n.leave(l)
-	defer p.lanes.Add(-1)
+	defer n.serveless(p)
 	n.scheduleReap()
 	l.watch = time.AfterFunc(time.Hour, l.watchCaller)
 	l.watch.Stop()
@@ -215,7 +216,7 @@ func (l *serverLane) serveOne(body []byte) (out []byte, fail *Error, watched boo
 	if !l.n.admit(l.p) {
 		return nil, errBusy, false, nil
 	}
-	c := l.n.newCall(h.method, l.p.id, data, head.timeout)
+	c := l.n.newCall(h.method, l.p.id, data, min(head.timeout, l.n.cfg.MaxDeadline))
 	c.req.Native = true
 	l.mu.Lock()
 	l.running = c
@@ -261,7 +262,13 @@ func (l *serverLane) watchCaller() {
 	l.seen <- err
 }
 
-// admit counts a call of p, unless a bound is reached.
+// serveless counts a kept stream of p less.
+func (n *Node) serveless(p *peerState) {
+	p.lanes.Add(-1)
+	n.forgetGone(p)
+}
+
+// admit counts a unary call of p, unless a bound is reached.
 func (n *Node) admit(p *peerState) bool {
 	if n.inFlight.Add(1) > int64(n.cfg.MaxInFlight) {
 		n.inFlight.Add(-1)
@@ -281,6 +288,27 @@ func (n *Node) done(p *peerState) {
 	n.inFlight.Add(-1)
 }
 
+// admitStream counts a streaming call of p, unless a bound is reached. Streams may last, and have bounds of their own so that they
+// take no unary call's place.
+func (n *Node) admitStream(p *peerState) bool {
+	if n.streams.Add(1) > int64(n.cfg.MaxStreams) {
+		n.streams.Add(-1)
+		n.stats.refused.Add(1)
+		return false
+	}
+	if p.streams.Add(1) > int64(n.cfg.MaxStreamsPeer) {
+		n.doneStream(p)
+		n.stats.refused.Add(1)
+		return false
+	}
+	return true
+}
+
+func (n *Node) doneStream(p *peerState) {
+	p.streams.Add(-1)
+	n.streams.Add(-1)
+}
+
 func (n *Node) newCall(m Method, from peer.ID, data []byte, timeout time.Duration) *call {
 	if timeout <= 0 {
 		timeout = n.cfg.Deadline
@@ -297,6 +325,7 @@ var (
 	errBigRequest    = &Error{Code: InvalidArgument, Msg: "request exceeds the size limit"}
 	errBigAnswer     = &Error{Code: ResourceExhausted, Msg: "answer exceeds the size limit"}
 	errRelayed       = &Error{Code: Unavailable, Msg: "not served over relays"}
+	errQuiet         = &Error{Code: DeadlineExceeded, Msg: "no item for too long"}
 	errPanicked      = &Error{Code: Internal, Msg: "internal error"}
 )
 

@@ -91,6 +91,7 @@ func (n *Node) openStream(ctx context.Context, to peer.ID, m Method) (*ClientStr
 	c := &ClientStream{n: n, p: p, to: to, m: m, ctx: ctx}
 	if err := c.connect(); err != nil { //nolint:contextcheck // the stream holds it
 		n.release(p)
+		n.forgetGone(p)
 		return nil, err
 	}
 	c.in = itemReader{r: bufio.NewReaderSize(c.s, itemBuffer), form: c.form, limit: n.cfg.MaxMessage}
@@ -224,6 +225,7 @@ func (c *ClientStream) Close() error {
 			_ = c.s.Reset()
 		}
 		c.n.release(c.p)
+		c.n.forgetGone(c.p)
 	})
 	return nil
 }

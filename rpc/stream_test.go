@@ -287,3 +287,91 @@ func TestStreamBackPressure(t *testing.T) {
 		t.Error("200 MiB were taken by a server that does not receive")
 	}
 }
+
+// Streams that wait for ever take the place of no unary call, of no other peer's streams, and end.
+func TestIdleStreams(t *testing.T) {
+	eachForm(t, func(t *testing.T, f form) {
+		idle := 300 * time.Millisecond
+		client, server := f.pair(t, func(_, s *rpc.Config) { s.MaxInFlight, s.MaxStreamsPeer, s.StreamIdle = 1, 2, idle })
+		server.Handle("Test.echo", echoHandler)
+		server.HandleStream("Test.wait", sumHandler)
+		ctx := testContext(t)
+		streams := make([]*rpc.ClientStream, 3)
+		for i := range streams {
+			streams[i] = openStream(ctx, t, client, server, "Test.wait")
+			if err := streams[i].Send([]byte("x")); err != nil { // opens the stream in the Python form
+				t.Fatal(err)
+			}
+			if i < 2 {
+				eventually(t, "the stream is served", func() bool { return server.Stats().Streams == int64(i+1) })
+			}
+		}
+		if _, err := client.Call(ctx, server.ID(), "Test.echo", []byte("x")); err != nil {
+			t.Errorf("a unary call beside idle streams: %v", err)
+		}
+		if _, err := streams[2].Recv(); rpc.CodeOf(err) != rpc.ResourceExhausted {
+			t.Errorf("one stream too many: %v", err)
+		}
+		for _, s := range streams[:2] {
+			if _, err := s.Recv(); rpc.CodeOf(err) != rpc.DeadlineExceeded || !rpc.IsRemote(err) {
+				t.Errorf("an idle stream: %v", err)
+			}
+		}
+		eventually(t, "no stream is left", func() bool { return server.Stats().Streams == 0 })
+	})
+}
+
+// A handler that sends is not idle, however long its caller has nothing to say.
+func TestSendingStreamIsNotIdle(t *testing.T) {
+	const items = 8
+	idle := 200 * time.Millisecond
+	client, server := forms()[0].pair(t, func(_, s *rpc.Config) { s.StreamIdle = idle })
+	server.HandleStream("Test.ticks", func(_ context.Context, _ *rpc.Request, s *rpc.ServerStream) error {
+		over := make(chan error, 1)
+		go func() {
+			_, err := s.Recv()
+			over <- err
+		}()
+		tick := time.NewTicker(idle / 4)
+		defer tick.Stop()
+		for range items {
+			select {
+			case err := <-over:
+				return err
+			case <-tick.C:
+			}
+			if err := s.Send([]byte("tick")); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	s := openStream(testContext(t), t, client, server, "Test.ticks")
+	for i := range items {
+		if _, err := s.Recv(); err != nil {
+			t.Fatalf("item %d: %v", i, err)
+		}
+	}
+	if _, err := s.Recv(); !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+}
+
+// A caller does not choose for how long it takes a place.
+func TestDeadlineIsCapped(t *testing.T) {
+	client, server := forms()[0].pair(t, func(_, s *rpc.Config) { s.MaxDeadline = time.Minute })
+	left := make(chan time.Duration, 1)
+	server.Handle("Test.left", func(ctx context.Context, _ *rpc.Request) ([]byte, error) {
+		deadline, _ := ctx.Deadline()
+		left <- time.Until(deadline)
+		return nil, nil
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Hour)
+	defer cancel()
+	if _, err := client.Call(ctx, server.ID(), "Test.left", nil); err != nil {
+		t.Fatal(err)
+	}
+	if d := <-left; d > time.Minute {
+		t.Errorf("the handler may work for %v", d)
+	}
+}

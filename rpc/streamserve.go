@@ -31,6 +31,7 @@ type ServerStream struct {
 	items chan streamItem // closed by the reader
 	over  error           // what Recv returns from now on
 	ended atomic.Bool     // the caller has ended its input
+	sent  atomic.Int64    // when the last item was sent, in Unix nanoseconds
 }
 
 // streamItem is an item, or why there are no more.
@@ -105,12 +106,13 @@ func (n *Node) serveItems(
 	}
 	defer n.leave(st)
 	fail := errBusy
-	if n.admit(p) {
+	if n.admitStream(p) {
 		fail = st.serve(h, in, conn)
-		n.done(p)
+		n.doneStream(p)
 	} else {
 		close(st.items)
 	}
+	n.forgetGone(p)
 	err := error(nil)
 	if status := f.appendStatus(nil, fail); status != nil {
 		err = writeItem(s, transferTime, status, nil)
@@ -279,29 +281,61 @@ func (st *ServerStream) Send(item []byte) error {
 		st.c.cancel(context.Canceled)
 		return st.n.failed(st.c, err, st.c.req.Peer, st.c.req.Method)
 	}
+	st.sent.Store(time.Now().UnixNano())
 	return nil
 }
 
-// Recv returns the next item, or io.EOF after the last. The item belongs to the handler.
+// Recv returns the next item, or io.EOF after the last. The item belongs to the handler. When for Config.StreamIdle none came and
+// none was sent, it fails with DeadlineExceeded and the call's context ends.
 func (st *ServerStream) Recv() ([]byte, error) {
 	if st.over != nil {
 		return nil, st.over
 	}
-	it := streamItem{err: context.Canceled} // if the reader is gone
-	select {
-	case next, open := <-st.items:
-		if open {
-			it = next
-		}
-	case <-st.c.Done():
-		it.err = st.c.Err()
-	}
+	it := st.next()
 	st.n.buffered.Add(int64(-len(it.data)))
 	if it.err != nil {
 		st.over = it.err
 		return nil, it.err
 	}
 	return applyAll(st.recv, it.data)
+}
+
+// next waits for an item of the reader.
+func (st *ServerStream) next() streamItem {
+	gone := streamItem{err: context.Canceled}
+	select {
+	case it, open := <-st.items:
+		if open {
+			return it
+		}
+		return gone
+	default:
+	}
+	began := time.Now()
+	quiet := time.NewTimer(st.n.cfg.StreamIdle)
+	defer quiet.Stop()
+	for {
+		select {
+		case it, open := <-st.items:
+			if open {
+				return it
+			}
+			return gone
+		case <-st.c.Done():
+			return streamItem{err: st.c.Err()}
+		case now := <-quiet.C:
+			last := began
+			if sent := time.Unix(0, st.sent.Load()); sent.After(last) {
+				last = sent
+			}
+			if left := st.n.cfg.StreamIdle - now.Sub(last); left > 0 {
+				quiet.Reset(left)
+				continue
+			}
+			st.c.cancel(context.DeadlineExceeded)
+			return streamItem{err: errQuiet}
+		}
+	}
 }
 
 // streamToSelf connects a stream to the own handler.
