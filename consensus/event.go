@@ -123,6 +123,8 @@ const (
 	ScoreFailed     Code = "score_failed"      // the Scorer
 	SubmitFailed    Code = "submission_failed" // the chain
 	JournalFailed   Code = "journal_failed"    // the disk
+	Doubted         Code = "epoch_doubted"     // a view of an epoch far ahead, not confirmed yet
+	Returned        Code = "epoch_returned"    // the chain went back to an earlier epoch
 	Blind           Code = "chain_silent"      // reads fail
 	Sighted         Code = "chain_answers"     // reads work again
 )
@@ -135,7 +137,8 @@ type Notice struct {
 	Bad   bool // somebody should look at it
 }
 
-// Outcome is how an epoch ended, as seen in its last view. It comes with the first view of a later epoch.
+// Outcome is how an epoch ended, as seen in its last view. It comes with the first view of a later epoch; again for an
+// epoch that the chain returned to, and not at all for one that it took back.
 type Outcome struct {
 	Epoch      chain.Epoch  `json:"epoch"`
 	Elected    chain.NodeID `json:"elected"`

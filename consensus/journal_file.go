@@ -19,7 +19,7 @@ import (
 const (
 	journalMagic    = "mesh consensus journal 1\n"
 	maxFrame        = 1 << 20 // an entry of 50,000 scores
-	keepEpochs      = 64      // decisions of older epochs are dropped when the file is opened
+	keepDecisions   = 512     // older ones are dropped when the file is opened
 	compactAbove    = 4096    // entries after which an append rewrites the file
 	journalFileMode = 0o600
 )
@@ -148,19 +148,10 @@ func syncDir(dir string) {
 	_ = d.Close() // read only
 }
 
-// recent drops entries that are keepEpochs older than the newest.
+// recent returns the last keepDecisions entries. The epochs do not matter: a chain that once lied about them must not make the file
+// forget what was decided in the true one.
 func recent(entries []Entry) []Entry {
-	var newest chain.Epoch
-	for _, e := range entries {
-		newest = max(newest, e.Epoch)
-	}
-	out := make([]Entry, 0, len(entries))
-	for _, e := range entries {
-		if uint64(e.Epoch)+keepEpochs >= uint64(newest) {
-			out = append(out, e)
-		}
-	}
-	return out
+	return append([]Entry(nil), entries[max(0, len(entries)-keepDecisions):]...)
 }
 
 func appendFrame(b []byte, e Entry) []byte {

@@ -120,16 +120,20 @@ func TestJournalDamageIsAnError(t *testing.T) {
 	}
 }
 
-func TestJournalForgetsOldEpochs(t *testing.T) {
+func TestJournalForgetsOldDecisions(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "j")
 	j := openJournal(t, path)
-	for i := range 200 {
+	for i := range keepDecisions + 10 {
 		if err := j.Append(Entry{Epoch: chain.Epoch(i), Kind: Attestation}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := len(openJournal(t, path).Entries()); got != keepEpochs+1 {
-		t.Errorf("%d entries after reopening", got)
+	if err := j.Append(Entry{Epoch: 4_000_000_000, Kind: Attestation}); err != nil { // of a chain that lied
+		t.Fatal(err)
+	}
+	got := openJournal(t, path).Entries()
+	if len(got) != keepDecisions || got[0].Epoch != 11 || got[len(got)-2].Epoch != keepDecisions+9 {
+		t.Errorf("%d entries after reopening, from epoch %d", len(got), got[0].Epoch)
 	}
 }
 

@@ -66,13 +66,21 @@ type Machine struct {
 	seq      uint64
 	r        *round
 	waiting  string // last text of a Waiting notice
+	doubt    doubt
 	decided  map[decision]Entry
-	appended bool // an Append is outstanding
+	order    []decision // keys of decided, oldest first
+	appended bool       // an Append is outstanding
 }
 
 type decision struct {
 	epoch chain.Epoch
 	kind  Kind
+}
+
+// doubt is a view that was not believed by itself.
+type doubt struct {
+	epoch chain.Epoch
+	at    chain.Head // zero: there is none
 }
 
 // round is all that is known about the current epoch.
@@ -109,12 +117,24 @@ func NewMachine(cfg MachineConfig, journal []Entry) (*Machine, error) {
 	}
 	m := &Machine{cfg: cfg, decided: make(map[decision]Entry, len(journal))}
 	for _, e := range journal {
-		d := decision{e.Epoch, e.Kind}
-		if _, dup := m.decided[d]; !dup { // the first one counts: it is the one that may have been sent
-			m.decided[d] = e
-		}
+		m.remember(e)
 	}
 	return m, nil
+}
+
+// remember notes a decision. Of two the first counts: it is the one that may have been sent. Old ones are forgotten by their number and
+// not by their epoch, so that a chain that lies about the epoch cannot make the machine decide one twice.
+func (m *Machine) remember(e Entry) {
+	d := decision{e.Epoch, e.Kind}
+	if _, dup := m.decided[d]; dup {
+		return
+	}
+	m.decided[d] = e
+	m.order = append(m.order, d)
+	if len(m.order) > keepDecisions {
+		delete(m.decided, m.order[0])
+		m.order = m.order[1:]
+	}
 }
 
 // Step tells the machine what happened at now and returns what to do, in order. The slice is valid until the next Step.
@@ -182,9 +202,15 @@ func (m *Machine) onView(now time.Time, v View) {
 		return
 	}
 	m.waiting = ""
+	if m.doubts(v) {
+		return
+	}
 	switch {
 	case m.r != nil && v.Epoch < m.r.epoch:
-		return // a head from before a switch of endpoints
+		// What the left epoch came to is not known: the chain never got there. Its decisions stand, should it come again.
+		m.do(Notice{Epoch: v.Epoch, Code: Returned, Text: fmt.Sprintf("back in epoch %d from epoch %d, which the chain does not show any more", v.Epoch, m.r.epoch), Bad: true})
+		m.r = nil
+		m.enter(now, v)
 	case m.r == nil || v.Epoch > m.r.epoch:
 		m.leave(now)
 		m.enter(now, v)
@@ -192,6 +218,25 @@ func (m *Machine) onView(now time.Time, v View) {
 		m.r.view = v
 	}
 	m.decide()
+}
+
+// doubts reports whether a view is to be left aside. Time goes on by one epoch; a view of any other epoch may be of an endpoint that lies
+// or lags, and is believed when the view of another block confirms it.
+func (m *Machine) doubts(v View) bool {
+	if m.r == nil || v.Epoch == m.r.epoch || v.Epoch == m.r.epoch+1 {
+		m.doubt = doubt{}
+		return false
+	}
+	before := m.doubt
+	m.doubt = doubt{v.Epoch, v.At}
+	if before.at != (chain.Head{}) && before.at.Hash != v.At.Hash && (v.Epoch == before.epoch || v.Epoch == before.epoch+1) {
+		m.doubt = doubt{}
+		return false
+	}
+	if v.Epoch > m.r.epoch && before.epoch != v.Epoch {
+		m.do(Notice{Epoch: m.r.epoch, Code: Doubted, Text: fmt.Sprintf("block %d is of epoch %d, after epoch %d: waiting for another block that confirms it", v.At.Number, v.Epoch, m.r.epoch), Bad: true})
+	}
+	return true
 }
 
 // idle says why there is no round at all in this view, "" when there is.
@@ -227,11 +272,6 @@ func (m *Machine) leave(now time.Time) {
 		o.Why = "nothing was proposed"
 	}
 	m.do(o)
-	for d := range m.decided {
-		if d.epoch < r.epoch {
-			delete(m.decided, d)
-		}
-	}
 }
 
 // enter begins the round of the view's epoch.
@@ -287,9 +327,7 @@ func (m *Machine) onAppended(ev Appended) {
 		}
 		return // decided again at the next view
 	}
-	if d := (decision{ev.Entry.Epoch, ev.Entry.Kind}); m.decided[d].Epoch != ev.Entry.Epoch || m.decided[d].Kind == 0 {
-		m.decided[d] = ev.Entry
-	}
+	m.remember(ev.Entry)
 	m.decide()
 }
 
