@@ -152,7 +152,7 @@ func (c Chain) Admits(r Record, q Request) error {
 // Accepted tells the validators that a record they admitted has been stored. Call it once per stored record,
 // never for a refused one.
 func (c Chain) Accepted(r Record, q Request) {
-	_ = c.acceptors(r, q, func(a Acceptor, r Record, q Request) error { //nolint:errcheck // none is returned
+	_ = c.acceptors(r, q, func(a Acceptor, r Record, q Request) error {
 		a.Accepted(r, q)
 		return nil
 	})

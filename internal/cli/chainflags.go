@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -423,15 +424,14 @@ func percent(v chain.Balance) string {
 
 // resolveSubnet turns what a person writes into the ID of a subnet: an ID, a friendly ID, or a name.
 func resolveSubnet(ctx context.Context, c *substrate.Client, at chain.Hash, text string) (chain.SubnetID, error) {
-	var n uint32
-	if _, err := fmt.Sscanf(text, "%d", &n); err == nil && fmt.Sprint(n) == text {
+	if n, err := strconv.ParseUint(text, 10, 32); err == nil {
 		id := chain.SubnetID(n)
 		if _, err := c.Subnet(ctx, at, id); err == nil {
 			return id, nil
 		} else if !errors.Is(err, chain.ErrNotFound) {
 			return 0, err
 		}
-		if id, err := c.SubnetByFriendlyID(ctx, at, n); err == nil {
+		if id, err := c.SubnetByFriendlyID(ctx, at, uint32(n)); err == nil {
 			return id, nil
 		} else if !errors.Is(err, chain.ErrNotFound) && !errors.Is(err, chain.ErrNotOnThisChain) {
 			return 0, err
