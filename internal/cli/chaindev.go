@@ -21,7 +21,7 @@ const rpcFile = "rpc.addr"
 
 func (e *env) chainCmd() *cobra.Command {
 	c := &cobra.Command{Use: "chain", Short: "Run a chain for development, and look into chains"}
-	c.AddCommand(e.chainDevCmd(), e.chainInfoCmd(), e.chainEventsCmd(), e.chainQueryCmd(), e.chainCallCmd(), e.chainMetadataCmd())
+	c.AddCommand(e.chainDevCmd(), e.chainDiffCmd(), e.chainInfoCmd(), e.chainEventsCmd(), e.chainQueryCmd(), e.chainCallCmd(), e.chainMetadataCmd())
 	return c
 }
 
@@ -55,7 +55,7 @@ Without --data-dir the chain lives in memory. A folder keeps it, crash-safe, and
 	}
 	fl := c.Flags()
 	fl.StringVar(&f.engine, "engine", "", "what executes the blocks: native (default) or wasm, a chain's own runtime from --chain-spec")
-	fl.StringVar(&f.chainSpec, "chain-spec", "", "raw chain specification or runtime `file` for --engine wasm, which it implies")
+	fl.StringVar(&f.chainSpec, "chain-spec", "", "raw chain specification or runtime `file` for --engine wasm, which it implies; not taken from the environment")
 	fl.StringVar(&f.runtimeCache, "runtime-cache", "", "`folder` that keeps compiled runtimes; default in the user's cache folder, none: compile each time")
 	fl.StringVar(&f.dataDir, "data-dir", "", "`folder` that keeps the chain; empty: in memory")
 	fl.StringVar(&f.listen, "listen", "127.0.0.1:9944", "`address` of the RPC; whoever reaches it may steer the chain")
@@ -67,8 +67,9 @@ Without --data-dir the chain lives in memory. A folder keeps it, crash-safe, and
 	fl.StringSliceVar(&f.accounts, "genesis-account", nil, "further account with its TENSOR, `0x..=100`; may be repeated")
 	fl.StringVar(&f.sudo, "sudo", "alith", "administrator, if the chain has one: a development account's name or an address")
 	fl.BoolVar(&f.withParent, "with-parent", false, "stop when stdin ends")
-	if err := fl.MarkHidden("with-parent"); err != nil {
-		panic(err) // the line above defines it
+	// MESH_CHAIN_SPEC is for what compares with a real runtime; it must not change which chain everything else runs on.
+	if err := errors.Join(fl.SetAnnotation("chain-spec", noEnv, []string{}), fl.MarkHidden("with-parent")); err != nil {
+		panic(err) // the lines above define them
 	}
 	return c
 }

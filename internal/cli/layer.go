@@ -13,7 +13,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-const envPrefix = "MESH_"
+const (
+	envPrefix = "MESH_"
+	noEnv     = "mesh_no_env" // annotation of a flag that the environment does not fill
+)
 
 // layer fills the flags that the command line leaves open from the environment and from the configuration file. A key of the file
 // that no command has is an error, because it is a typing mistake.
@@ -47,7 +50,7 @@ func layer(cmd *cobra.Command, config string, lookup func(string) (string, bool)
 		}
 		source, text := "", []string(nil)
 		variable := envPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
-		if v, ok := lookup(variable); ok {
+		if v, ok := lookup(variable); ok && f.Annotations[noEnv] == nil {
 			source, text = variable, splitList(f, v)
 		} else if v, ok := values[f.Name]; ok {
 			source, text = fmt.Sprintf("%s in %s", f.Name, config), texts(v)

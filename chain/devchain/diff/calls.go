@@ -70,10 +70,10 @@ func choices(ref, sub *metadata.Registry, leaveOut []string) ([]choice, error) {
 			}
 			rp, rv, err := ref.Call(p.Name, v.Name)
 			if err != nil {
-				return nil, fmt.Errorf("the reference has no %s.%s: %w", p.Name, v.Name, err)
+				return nil, fmt.Errorf("%w: the reference has no %s.%s", ErrOtherChain, p.Name, v.Name)
 			}
 			if rp.Index != p.Index || rv.Index != v.Index {
-				return nil, fmt.Errorf("%s.%s has other numbers in the two engines", p.Name, v.Name)
+				return nil, fmt.Errorf("%w: %s.%s has other numbers in the two engines", ErrOtherChain, p.Name, v.Name)
 			}
 			w := weights[p.Name]
 			if strings.HasPrefix(v.Name, "set_") || strings.HasPrefix(v.Name, "collective_") {
@@ -87,7 +87,7 @@ func choices(ref, sub *metadata.Registry, leaveOut []string) ([]choice, error) {
 		}
 	}
 	if len(list) == 0 {
-		return nil, fmt.Errorf("the engines have no calls in common")
+		return nil, fmt.Errorf("%w: no calls in common", ErrOtherChain)
 	}
 	return list, nil
 }

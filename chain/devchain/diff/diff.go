@@ -70,6 +70,10 @@ func (c *Config) setDefaults() {
 	}
 }
 
+// ErrOtherChain is in the chain of errors of a run whose engines have different
+// calls: they are not of one generation.
+var ErrOtherChain = errors.New("the engines are of different chains")
+
 // Difference is one thing in which the engines are not equal.
 type Difference struct {
 	Block     chain.BlockNumber
@@ -103,6 +107,7 @@ type Report struct {
 	Ignored      map[string]int // differences in ignored items
 	Unmetered    map[string]int // calls left out because the subject gives them another weight
 	Unsupported  map[string]int // calls left out because the subject filters them
+	Left         []string       // calls that are never drawn
 	Differences  []Difference   // at most maxDifferences, all of one block
 }
 
@@ -205,6 +210,7 @@ func Run(ctx context.Context, cfg Config, reference, subject devchain.Engine, li
 		rng:    rand.New(rand.NewPCG(cfg.Seed, 0x6d657368)), //nolint:gosec // wanted: the same run again
 		report: &Report{Calls: map[string]int{}, Done: map[string]int{}, Results: map[string]int{}, Ignored: map[string]int{}, Unmetered: map[string]int{}, Unsupported: map[string]int{}},
 	}
+	r.report.Left = cfg.Leave
 	for _, name := range cfg.Ignore {
 		r.ignore[name] = true
 	}
