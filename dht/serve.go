@@ -151,14 +151,20 @@ func (n *Node) serveStore(_ context.Context, req *rpc.Request) ([]byte, error) {
 	q := record.Request{Kind: record.Post, Sender: req.Peer, Now: n.now(), Phase: n.phase()}
 	resp := wire.StoreResponse{Peer: n.info, OK: make([]bool, len(m.Keys))}
 	codes := make([]wire.Code, len(m.Keys))
+	var f forgeries
 	for i := range m.Keys {
 		r := record.Record{Key: record.Key(m.Keys[i]), Subkey: m.Subkeys[i], Value: m.Values[i], Expiration: record.Expiration(m.Expiration[i])}
 		if len(r.Subkey) == 0 {
-			codes[i] = n.acceptDictionary(r, m.InCache[i], q)
+			codes[i] = n.acceptDictionary(r, m.InCache[i], q, &f)
 		} else {
-			codes[i] = n.accept(r, m.InCache[i], q)
+			codes[i] = n.accept(r, m.InCache[i], q, &f)
 		}
 		resp.OK[i] = codes[i] == wire.CodeStored
+	}
+	if f.enough() {
+		n.count.answersHostile.Add(1)
+		n.event(Event{Kind: EventAnswerHostile, Peer: req.Peer, Reason: "wrong signatures, one after the other"})
+		n.contacts.ban(req.Peer, q.Now)
 	}
 	if m.WantCodes {
 		resp.Codes = codes
@@ -166,8 +172,21 @@ func (n *Node) serveStore(_ context.Context, req *rpc.Request) ([]byte, error) {
 	return resp.Append(make([]byte, 0, 32+3*len(codes))), nil
 }
 
+// maxForgeries bounds the wrong signatures that are verified for one request. An honest node passes on what it has verified itself, so the
+// first one is already odd; and a request holds thousands, at the price of one call.
+const maxForgeries = 64
+
+// forgeries counts the wrong signatures of one request.
+type forgeries int
+
+func (f *forgeries) enough() bool { return *f >= maxForgeries }
+
 // accept validates and stores one record.
-func (n *Node) accept(r record.Record, inCache bool, q record.Request) wire.Code {
+func (n *Node) accept(r record.Record, inCache bool, q record.Request, f *forgeries) wire.Code {
+	if f.enough() {
+		n.count.recordsRefused.Add(1)
+		return wire.CodeBusy
+	}
 	if len(r.Value) > n.cfg.MaxValue || len(r.Subkey) > n.cfg.MaxSubkey {
 		return n.refuse(r, q, &record.Fault{Side: record.SideSender, Code: record.CodeTooLarge, Reason: "beyond the limits of this node"})
 	}
@@ -176,6 +195,9 @@ func (n *Node) accept(r record.Record, inCache bool, q record.Request) wire.Code
 		return code
 	}
 	if err := n.cfg.Validators.Validate(r, q); err != nil {
+		if record.CodeOf(err) == record.CodeSignature {
+			*f++
+		}
 		return n.refuse(r, q, err)
 	}
 	if err := n.shelves.keep(r, inCache, n.cfg.Validators, q); err != nil {
@@ -198,7 +220,11 @@ func (n *Node) refuse(r record.Record, q record.Request, err error) wire.Code {
 }
 
 // acceptDictionary stores the entries of a dictionary one by one: a bad or an old one costs the others nothing.
-func (n *Node) acceptDictionary(r record.Record, inCache bool, q record.Request) wire.Code {
+func (n *Node) acceptDictionary(r record.Record, inCache bool, q record.Request, f *forgeries) wire.Code {
+	if f.enough() {
+		n.count.recordsRefused.Add(1)
+		return wire.CodeBusy
+	}
 	d, skipped, err := record.ParseDictionary(r.Value, record.DictionaryLimits{Entries: n.cfg.MaxSubkeys})
 	if err != nil {
 		return n.refuse(r, q, err)
@@ -207,7 +233,7 @@ func (n *Node) acceptDictionary(r record.Record, inCache bool, q record.Request)
 	stored, older := 0, 0
 	worst := wire.CodeMalformed
 	for _, e := range d.Entries {
-		switch code := n.accept(e.Record(r.Key), inCache, q); code {
+		switch code := n.accept(e.Record(r.Key), inCache, q, f); code {
 		case wire.CodeStored:
 			stored++
 		case wire.CodeOlder, wire.CodeHeld:

@@ -120,6 +120,70 @@ func FuzzAnswer(f *testing.F) {
 	})
 }
 
+// TestForgeriesAreNotVerifiedForEver: what comes before too many wrong signatures is judged as ever, what comes after is not looked at.
+func TestForgeriesAreNotVerifiedForEver(t *testing.T) {
+	n := still(t, Config{Validators: record.NewChain(record.NewSignature(nil, record.SignatureConfig{}))})
+	owner, _, err := crypto.GenerateEd25519Key(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer := record.NewSignature(owner, record.SignatureConfig{})
+	subkey, err := msgpack.Marshal(signer.Marker())
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := msgpack.Marshal("value")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := wire.StoreRequest{WantCodes: true}
+	add := func(i int, forged bool) {
+		r := record.Record{Key: record.KeyOf(i), Subkey: subkey, Value: value, Expiration: record.ExpirationAt(time.Now().Add(time.Hour))}
+		if r.Value, err = signer.Sign(r); err != nil {
+			t.Fatal(err)
+		}
+		if forged {
+			r.Key = record.KeyOf(-1 - i)
+		}
+		m.Keys, m.Subkeys, m.Values = append(m.Keys, r.Key[:]), append(m.Subkeys, r.Subkey), append(m.Values, r.Value)
+		m.Expiration, m.InCache = append(m.Expiration, float64(r.Expiration)), append(m.InCache, false)
+	}
+	const good = 5
+	for i := range good {
+		add(i, false)
+	}
+	for i := range maxForgeries - 1 {
+		add(good+i, true)
+	}
+	add(1000, false) // one is still allowed
+	add(1001, true)
+	add(1002, false)
+	add(1003, true)
+	answer, err := n.serveStore(t.Context(), &rpc.Request{Peer: "\x00\x01s", Data: m.Append(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var resp wire.StoreResponse
+	if err := resp.Decode(answer, n.limits); err != nil {
+		t.Fatal(err)
+	}
+	for i, got := range resp.Codes {
+		want := wire.CodeInvalid
+		switch {
+		case i < good || i == good+maxForgeries-1:
+			want = wire.CodeStored
+		case i > good+maxForgeries:
+			want = wire.CodeBusy
+		}
+		if got != want {
+			t.Errorf("record %d: %v, want %v", i, got, want)
+		}
+	}
+	if !n.contacts.isBanned("\x00\x01s", time.Now()) {
+		t.Error("the sender is asked as before")
+	}
+}
+
 func TestGroupRefusesAfterClose(t *testing.T) {
 	var g group
 	ran := make(chan struct{})

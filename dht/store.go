@@ -303,7 +303,7 @@ func (n *Node) keep(recs []record.Record) []Answer {
 	q := record.Request{Kind: record.Post, Now: n.now(), Phase: n.phase()}
 	answers := make([]Answer, len(recs))
 	for i, r := range recs {
-		code := n.accept(r, false, q)
+		code := n.accept(r, false, q, new(forgeries))
 		answers[i] = Answer{Peer: n.me, Code: code, OK: code == wire.CodeStored || code == wire.CodeHeld}
 	}
 	return answers
