@@ -10,7 +10,8 @@
 // Silence changes nothing. The last snapshot stays in force, so members stay connected and strangers are refused, for as long as it
 // takes; with a file it even survives a restart. A node that was removed is refused with the first block that this node sees
 // without it. A block that shows most of the members gone at once is not believed before it is confirmed by later blocks:
-// endpoints that lag, lie or lost their database look like that.
+// endpoints that lag, lie or lost their database look like that. Nor is a block below the one in force, until a few more confirm that
+// the chain went back: a short reorganisation or a switch to a lagging endpoint brings no removed node back.
 //
 // Before there is any snapshot nobody is admitted, except peers that are allowed by name.
 //

@@ -58,7 +58,8 @@ type Set struct {
 	current atomic.Pointer[Snapshot]
 	health  atomic.Pointer[Health]
 
-	doubts int // heads that showed most of the members gone; only Run touches it
+	doubts int // heads in a row that showed most of the members gone; only Run touches it, and the next
+	lower  int // heads in a row below the one in force
 }
 
 // Health says how fresh the membership is.
@@ -143,7 +144,7 @@ func (s *Set) Refresh(ctx context.Context, at chain.Head) error {
 		return err
 	}
 	s.adopt(next)
-	s.health.Store(&Health{Answered: time.Now(), Block: at.Number, Doubted: s.doubts})
+	s.health.Store(&Health{Answered: time.Now(), Block: at.Number, Doubted: max(s.doubts, s.lower)})
 	return nil
 }
 
@@ -166,9 +167,18 @@ func (s *Set) read(ctx context.Context, at chain.Head) (*Snapshot, error) {
 	return NewSnapshot(at, p.EpochAt(at.Number, sub.Slot), sub, nodes, s.cfg.Rule), nil
 }
 
-// adopt puts next in force, unless it loses most of the members and was not confirmed yet.
+// rollbackHeads is how many further heads must be below the one in force before the chain counts as rolled back. A short reorganisation or
+// a lagging endpoint is over by then; and after an endpoint that lied about its height the truth is below, so it must not be many.
+const rollbackHeads = 3
+
+// adopt puts next in force, unless it is older or loses most of the members, and was not confirmed yet.
 func (s *Set) adopt(next *Snapshot) {
 	old := s.current.Load()
+	if old == nil || next.At.Number >= old.At.Number {
+		s.lower = 0
+	} else if s.lower++; s.lower <= rollbackHeads {
+		return
+	}
 	if old != nil && 2*old.lost(next) > old.Len() && old.Len() > 1 {
 		if s.doubts++; s.doubts <= s.cfg.ConfirmHeads {
 			if s.doubts == 1 {
@@ -178,7 +188,7 @@ func (s *Set) adopt(next *Snapshot) {
 			return
 		}
 	}
-	s.doubts = 0
+	s.doubts, s.lower = 0, 0
 	if old.same(next) {
 		s.current.Store(next) // a newer block
 		return

@@ -331,3 +331,30 @@ func ExampleSet() {
 	fmt.Println(s.Admit(person(1)).OK, s.Admit(person(2)).Reason)
 	// Output: true not registered in this subnet
 }
+
+// TestLowerHeads: a short step back brings no removed node back; a chain that was rolled back is followed after a few heads.
+func TestLowerHeads(t *testing.T) {
+	c := newTwin(node(1, 3), node(2, 3), node(3, 3))
+	s := newSet(t, Config{}, c)
+	refresh(t, s, 100)
+	c.set(func() { c.nodes = c.nodes[:2] })
+	refresh(t, s, 101)
+	c.set(func() { c.nodes = c.nodes[:3] })
+	for range 5 { // two endpoints, of which one lags
+		for block := range rollbackHeads {
+			refresh(t, s, 90+block)
+		}
+		if s.Admit(person(3)).OK || s.Health().Doubted != rollbackHeads {
+			t.Fatal("a block from before brought a removed node back")
+		}
+		c.set(func() { c.nodes = c.nodes[:2] })
+		refresh(t, s, 101) // the same height, perhaps another block
+		c.set(func() { c.nodes = c.nodes[:3] })
+	}
+	for block := range rollbackHeads + 1 {
+		refresh(t, s, 5+block)
+	}
+	if got := s.Snapshot().At.Number; !s.Admit(person(3)).OK || got != 5+rollbackHeads {
+		t.Errorf("the chain that was rolled back is not followed: in force is block %d", got)
+	}
+}
