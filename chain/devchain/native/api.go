@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/hypertensor-blockchain/mesh/chain/devchain"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )

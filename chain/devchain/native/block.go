@@ -6,7 +6,7 @@ import (
 
 	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/chain/devchain"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 )
 

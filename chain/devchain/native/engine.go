@@ -7,9 +7,9 @@ import (
 
 	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/chain/devchain"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/network"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/schema"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/frame"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/network"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/schema"
 	"github.com/hypertensor-blockchain/mesh/chain/metadata"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"

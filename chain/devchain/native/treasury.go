@@ -2,8 +2,8 @@ package native
 
 import (
 	"github.com/hypertensor-blockchain/mesh/chain"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/network"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/frame"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/network"
 	"github.com/hypertensor-blockchain/mesh/chain/metadata"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )

@@ -4,7 +4,7 @@ import (
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/hypertensor-blockchain/mesh/chain"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 )
 

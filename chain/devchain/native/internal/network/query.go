@@ -3,7 +3,7 @@ package network
 import (
 	"slices"
 
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )

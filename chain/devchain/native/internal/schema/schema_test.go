@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/schema"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/schema"
 	"github.com/hypertensor-blockchain/mesh/chain/metadata"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 )

@@ -3,7 +3,7 @@ package network
 import (
 	"math"
 
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/libm"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/libm"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )
 

@@ -2,7 +2,7 @@ package network
 
 import (
 	"github.com/hypertensor-blockchain/mesh/chain"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )
 

@@ -5,8 +5,8 @@ import (
 	"math/big"
 	"slices"
 
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/libm"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/frame"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/libm"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )
 

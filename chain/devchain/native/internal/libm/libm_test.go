@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/libm"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/libm"
 )
 
 // ulps is the distance of two floats in units of the last place.

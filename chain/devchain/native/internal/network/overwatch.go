@@ -6,8 +6,8 @@ import (
 	"golang.org/x/crypto/blake2b"
 
 	"github.com/hypertensor-blockchain/mesh/chain"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/libm"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/frame"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/libm"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )

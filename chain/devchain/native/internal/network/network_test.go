@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/schema"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/frame"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/schema"
 	"github.com/hypertensor-blockchain/mesh/chain/metadata"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"

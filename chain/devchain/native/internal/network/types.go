@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/hypertensor-blockchain/mesh/chain"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
 )

@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/hypertensor-blockchain/mesh/chain"
-	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/frame"
+	"github.com/hypertensor-blockchain/mesh/chain/devchain/native/internal/frame"
 	"github.com/hypertensor-blockchain/mesh/chain/metadata"
 	"github.com/hypertensor-blockchain/mesh/chain/scale"
 	"github.com/hypertensor-blockchain/mesh/chain/u128"
