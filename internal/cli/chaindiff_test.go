@@ -98,6 +98,7 @@ func TestBadSpecifications(t *testing.T) {
 		{"not raw", 1, []string{"it is not raw", "build-spec --raw"}, []string{"--chain-spec", file("plain.json", `{"genesis":{"runtimeGenesis":{}}}`)}},
 		{"runtime that is none", 1, []string{"the runtime is no wasm"}, []string{"--chain-spec", file("code.json", `{"genesis":{"raw":{"top":{"0x3a636f6465":"0x1234"}}}}`)}},
 		{"wasm of something else", 1, []string{"compiling the runtime", "Core_version"}, []string{"--chain-spec", file("empty.json", empty), "--runtime-cache", "none"}},
+		{"no Aura", 1, []string{"host functions that are missing: ext_unheard_of_version_9", "does not author with Aura"}, []string{"--chain-spec", "testdata/no-aura.wasm", "--runtime-cache", "none"}},
 		{"unknown engine", 2, []string{`--engine "evm": want native or wasm`}, []string{"--engine", "evm"}},
 		{"wasm without a runtime", 2, []string{"--chain-spec"}, []string{"--engine", "wasm"}},
 		{"native with a runtime", 2, []string{"the native engine brings its own chain"}, []string{"--engine", "native", "--chain-spec", none}},
