@@ -199,7 +199,9 @@ func print(out io.Writer, o options, ours, theirs report) {
 	row := func(name string, a, b span, ratio float64) {
 		fmt.Fprintf(w, "%s\t%.2f\t(%.2f-%.2f)\t%.2f\t(%.2f-%.2f)\t%.1fx\t\n", name, a.Median, a.Min, a.Max, b.Median, b.Min, b.Max, ratio)
 	}
-	one := func(name string, a, b, ratio float64) { fmt.Fprintf(w, "%s\t%.2f\t\t%.2f\t\t%.1fx\t\n", name, a, b, ratio) }
+	one := func(name string, a, b, ratio float64) {
+		fmt.Fprintf(w, "%s\t%.2f\t\t%.2f\t\t%.1fx\t\n", name, a, b, ratio)
+	}
 	row("store to 20, p50 ms", ours.Store, theirs.Store, theirs.Store.Median/ours.Store.Median)
 	row("get first, p50 ms", ours.Get, theirs.Get, theirs.Get.Median/ours.Get.Median)
 	row("20 nearest, p50 ms", ours.Nearest, theirs.Nearest, theirs.Nearest.Median/ours.Nearest.Median)

@@ -29,7 +29,7 @@ func ExampleRun() {
 	code := subnet.Run(context.Background(), "hello", mesh.Liveness{}, []string{"up", "--nodes", "1"}, os.Stdin, os.Stdout, os.Stdout)
 	fmt.Println(code)
 	// Output:
-	// hello up: --nodes 1: 3 to 64; the chain activates no subnet with fewer
+	// hello up: --nodes 1: want 3 to 64; the chain activates no subnet with fewer
 	//   see `hello up --help`
 	// 2
 }
