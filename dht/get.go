@@ -74,6 +74,10 @@ func (n *Node) getEach(ctx context.Context, keys []record.Key, o getOptions, yie
 			yield(i, GetResult{Key: key, Value: n.open(key, local)})
 			continue
 		}
+		if err := ctx.Err(); err != nil { // what is here costs nothing; a search would be for nobody
+			yield(i, GetResult{Key: key, Err: err})
+			continue
+		}
 		f, isFresh := n.flights.join(key, o, !n.cfg.NoReuse && !o.refresh, local, waiter{arrivals, i})
 		joined[i] = f
 		if isFresh {

@@ -61,8 +61,7 @@ func (n *Node) handOver(ctx context.Context, c kad.Contact) {
 		if i == 0 || h.Key != key {
 			key = h.Key
 			near = n.contacts.nearest(near[:0], kad.ID(key), n.cfg.Replicas, c.ID)
-			give = len(near) == 0 || (kad.Nearer(kad.ID(key), n.self, near[0].ID) &&
-				(len(near) < n.cfg.Replicas || kad.Nearer(kad.ID(key), c.ID, near[len(near)-1].ID)))
+			give = n.givesTo(kad.ID(key), near, c.ID)
 		}
 		if give {
 			recs = append(recs, h.Record)
@@ -74,6 +73,24 @@ func (n *Node) handOver(ctx context.Context, c kad.Contact) {
 	n.sendRecords(ctx, c, recs, false)
 	n.count.handedOver.Add(uint64(len(recs)))
 	n.event(Event{Kind: EventHandOver, Peer: c.Peer, Count: len(recs)})
+}
+
+// givesTo reports whether this node gives a record to a newcomer: it is the nearest of those that hold it, near being the
+// others, and the newcomer is one of the Replicas nearest now.
+func (n *Node) givesTo(key kad.ID, near []kad.Contact, newcomer kad.ID) bool {
+	if len(near) > 0 && !kad.Nearer(key, n.self, near[0].ID) {
+		return false
+	}
+	nearer := 0
+	if kad.Nearer(key, n.self, newcomer) {
+		nearer++
+	}
+	for _, c := range near {
+		if kad.Nearer(key, c.ID, newcomer) {
+			nearer++
+		}
+	}
+	return nearer < n.cfg.Replicas
 }
 
 // republish sends the records that this node is nearest to again to those that should hold them.

@@ -299,6 +299,7 @@ func TestReplicas(t *testing.T) {
 		t.Run(fmt.Sprint(replicas), func(t *testing.T) {
 			cfg := quiet()
 			cfg.Replicas = replicas
+			cfg.CallTimeout, cfg.CheckInterval = 20*time.Second, time.Minute // who is slow is not replaced
 			m := swarm(t, 12, cfg)
 			settle(t, m)
 			ctx := testContext(t)
@@ -310,6 +311,11 @@ func TestReplicas(t *testing.T) {
 					res, err := from.Store(ctx, dht.StoreRequest{Key: key, Value: version, Expiration: e})
 					if err != nil || res.Accepted != replicas || res.Wanted != replicas {
 						t.Fatalf("version %d: accepted by %d of %d, %v", version, res.Accepted, res.Wanted, err)
+					}
+					for _, a := range res.Answers {
+						if !a.OK {
+							t.Logf("key %d, version %d: %+v", i, version, a)
+						}
 					}
 				}
 				if got := copies(m, key); got != replicas {
