@@ -195,22 +195,16 @@ func (s *Server) getKeysPaged(c *call) (any, error) {
 	return keysFrom(st, prefix, start, int(count)), nil
 }
 
-// changeSet is the answer of storage queries and the notice of subscriptions:
-// each change is a key and its value or null.
-type changeSet struct {
-	Block   chain.Hash `json:"block"`
-	Changes [][2]any   `json:"changes"`
-}
-
-func changeOf(key, value []byte) [2]any {
-	if value == nil {
-		return [2]any{hexBytes(key), nil}
-	}
-	return [2]any{hexBytes(key), hexBytes(value)}
-}
-
 func (s *Server) keysArg(c *call) ([]hexBytes, error) {
-	keys, err := arg[[]hexBytes](c, 0, "keys")
+	var keys []hexBytes
+	var err error
+	plain := false
+	if len(c.params) > 0 {
+		keys, plain = hexArray(c.params[0])
+	}
+	if !plain {
+		keys, err = arg[[]hexBytes](c, 0, "keys")
+	}
 	if err == nil && len(keys) > maxQueryKeys {
 		err = countError(len(keys), maxQueryKeys)
 	}
@@ -230,13 +224,13 @@ func (s *Server) queryStorageAt(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []changeSet{valuesAt(st, keys, at)}, nil
+	return rawJSON(append(valuesAt(st, keys, at).append([]byte{'['}), ']')), nil
 }
 
 func valuesAt(st State, keys []hexBytes, at chain.Hash) changeSet {
-	set := changeSet{Block: at, Changes: make([][2]any, len(keys))}
+	set := changeSet{Block: at, Changes: make([]change, len(keys))}
 	for i, key := range keys {
-		set.Changes[i] = changeOf(key, st.Get(key))
+		set.Changes[i] = change{key, st.Get(key)}
 	}
 	return set
 }
@@ -286,7 +280,7 @@ func (s *Server) queryStorage(c *call) (any, error) {
 		for _, key := range keys {
 			v := st.Get(key)
 			if old, seen := last[string(key)]; i == 0 || !seen || !bytes.Equal(old, v) || (old == nil) != (v == nil) {
-				set.Changes = append(set.Changes, changeOf(key, v))
+				set.Changes = append(set.Changes, change{key, v})
 				last[string(key)] = v
 			}
 		}

@@ -105,7 +105,7 @@ func (s *Server) subscribeStorage(c *call) (any, error) {
 		set := changeSet{Block: e.Block.Hash}
 		for _, ch := range e.Changes {
 			if !some || wanted[string(ch.Key)] {
-				set.Changes = append(set.Changes, changeOf(ch.Key, ch.Value))
+				set.Changes = append(set.Changes, change{ch.Key, ch.Value})
 			}
 		}
 		return len(set.Changes) == 0 || k.send(set)

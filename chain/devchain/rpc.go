@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sort"
@@ -103,12 +104,15 @@ func jsonDepth(b []byte, limit int) bool {
 // to be sent, and what is to be run once the answer is on its way.
 func (s *Server) handle(ctx context.Context, conn *wsConn, msg []byte) (out []byte, after []func()) {
 	msg = bytes.TrimSpace(msg)
-	if !jsonDepth(msg, maxDepth) || !json.Valid(msg) {
-		return fail(nil, &RPCError{Code: codeParse, Message: "Parse error"}), nil
+	malformed := &RPCError{Code: codeParse, Message: "Parse error"}
+	if len(msg) == 0 || !jsonDepth(msg, maxDepth) {
+		return fail(nil, malformed), nil
 	}
-	if len(msg) == 0 || msg[0] != '[' {
-		out, f := s.handleOne(ctx, conn, msg)
-		return out, f
+	if msg[0] != '[' {
+		return s.handleOne(ctx, conn, msg)
+	}
+	if !json.Valid(msg) {
+		return fail(nil, malformed), nil
 	}
 	var batch []json.RawMessage
 	if err := json.Unmarshal(msg, &batch); err != nil || len(batch) == 0 {
@@ -151,7 +155,11 @@ func (s *Server) answerTooBig() *RPCError {
 func (s *Server) handleOne(ctx context.Context, conn *wsConn, msg []byte) ([]byte, []func()) {
 	var req request
 	invalid := &RPCError{Code: codeInvalid, Message: "Invalid request"}
-	if err := json.Unmarshal(msg, &req); err != nil || req.Version != "2.0" || req.Method == "" || !validID(req.ID) {
+	err := json.Unmarshal(msg, &req)
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
+		return fail(nil, &RPCError{Code: codeParse, Message: "Parse error"}), nil
+	}
+	if err != nil || req.Version != "2.0" || req.Method == "" || !validID(req.ID) {
 		id := req.ID
 		if !validID(id) {
 			id = nil
@@ -164,7 +172,10 @@ func (s *Server) handleOne(ctx context.Context, conn *wsConn, msg []byte) ([]byt
 	}
 	c := &call{ctx: ctx, s: s, conn: conn}
 	if p := bytes.TrimSpace(req.Params); len(p) > 0 && string(p) != "null" {
-		if p[0] != '[' || json.Unmarshal(p, &c.params) != nil || len(c.params) > maxArgs {
+		if p[0] == '[' {
+			c.params = splitArray(p, maxArgs+1)
+		}
+		if p[0] != '[' || len(c.params) > maxArgs {
 			return reply(req.ID, fail(req.ID, paramsError("want an array of at most %d", maxArgs))), nil
 		}
 	}
@@ -172,14 +183,14 @@ func (s *Server) handleOne(ctx context.Context, conn *wsConn, msg []byte) ([]byt
 		return reply(req.ID, fail(req.ID, err)), nil
 	}
 	var result any
-	err := guard(func() (err error) {
+	err = guard(func() (err error) {
 		result, err = f(c)
 		return err
 	})
 	if err != nil {
 		return reply(req.ID, fail(req.ID, s.rpcError(req.Method, err))), nil
 	}
-	out, err := json.Marshal(answer{"2.0", req.ID, result})
+	out, err := encodeAnswer(req.ID, result)
 	switch {
 	case err != nil:
 		s.log.Error("answer cannot be encoded", "method", req.Method, "err", err)

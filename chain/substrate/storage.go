@@ -77,44 +77,11 @@ func (c *Client) readChunk(ctx context.Context, at chain.Hash, keys [][]byte) ([
 		v, err := c.readOne(ctx, at, keys[0])
 		return [][]byte{v}, err
 	}
-	params := make([]hexBytes, len(keys))
-	for i := range keys {
-		params[i] = keys[i]
-	}
-	b, err := c.Call(ctx, "state_queryStorageAt", params, atParam(at))
+	values, err := c.readMany(ctx, at, keys)
 	if isCode(err, codeMethodNotFound) {
 		return c.readEach(ctx, at, keys)
 	}
-	if err != nil {
-		return nil, err
-	}
-	var sets []struct {
-		Changes [][2]*hexBytes `json:"changes"`
-	}
-	if err := decodeJSON(b, &sets); err != nil {
-		return nil, err
-	}
-	found := make(map[string][]byte, len(keys))
-	seen := 0
-	for _, s := range sets {
-		for _, ch := range s.Changes {
-			if ch[0] == nil {
-				return nil, fmt.Errorf("%w: storage change without a key", ErrProtocol)
-			}
-			seen++
-			if ch[1] != nil {
-				found[string(*ch[0])] = append(make([]byte, 0, len(*ch[1])), *ch[1]...)
-			}
-		}
-	}
-	if seen < len(keys) {
-		return nil, fmt.Errorf("%w: %d of %d storage values", ErrProtocol, seen, len(keys))
-	}
-	out := make([][]byte, len(keys))
-	for i := range keys {
-		out[i] = found[string(keys[i])]
-	}
-	return out, nil
+	return values, err
 }
 
 func (c *Client) readOne(ctx context.Context, at chain.Hash, key []byte) ([]byte, error) {
