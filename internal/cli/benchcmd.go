@@ -14,10 +14,10 @@ import (
 func (e *env) benchCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure the DHT on this machine",
-		Long:  "Measure swarms of real hosts with real connections, in this process, on loopback.",
+		Short: "Measure the DHT and the chain client on this machine",
+		Long:  "Measure swarms of real hosts with real connections, in this process, on loopback, and how fast a chain is read.",
 	}
-	c.AddCommand(e.benchDHTCmd(), e.benchRoundsCmd())
+	c.AddCommand(e.benchDHTCmd(), e.benchRoundsCmd(), e.benchAccountsCmd())
 	return c
 }
 
