@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 
 	"github.com/hypertensor-blockchain/mesh/chain"
 )
@@ -92,6 +93,11 @@ type changeSet struct {
 type change struct{ key, value []byte }
 
 func (s changeSet) append(b []byte) []byte {
+	size := 128
+	for _, c := range s.Changes {
+		size += 2*(len(c.key)+len(c.value)) + 16
+	}
+	b = slices.Grow(b, size)
 	b = append(hex.AppendEncode(append(b, `{"block":"0x`...), s.Block[:]), `","changes":[`...)
 	for i, c := range s.Changes {
 		if i > 0 {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/hypertensor-blockchain/mesh/chain"
@@ -18,7 +19,11 @@ import (
 type hexList [][]byte
 
 func (l hexList) appendJSON(dst []byte) []byte {
-	dst = append(dst, '[')
+	size := 2
+	for _, b := range l {
+		size += 2*len(b) + 5
+	}
+	dst = append(slices.Grow(dst, size+128), '[') // what follows fits as well
 	for i, b := range l {
 		if i > 0 {
 			dst = append(dst, ',')
