@@ -67,7 +67,7 @@ proto: ## regenerate internal/pb (needs protoc; the result is committed)
 	@cd internal/pb && protoc --proto_path=. --go_out=. --go_opt=paths=source_relative */*.proto
 
 .PHONY: interop
-interop: interop-substrate interop-python ## clients and peers that we did not write
+interop: interop-substrate interop-python interop-chopsticks ## clients, peers and a runtime that we did not write
 
 .PHONY: interop-substrate
 interop-substrate: build ## @polkadot/api and substrate-interface against the embedded chain (needs node, npm, python3)
@@ -76,6 +76,10 @@ interop-substrate: build ## @polkadot/api and substrate-interface against the em
 .PHONY: interop-python
 interop-python: build ## a swarm of Go nodes and real hivemind nodes (needs python3; downloads hivemind and torch)
 	bash interop/python/run.sh
+
+.PHONY: interop-chopsticks
+interop-chopsticks: ## our client against the real runtime in the raw chain specification MESH_CHAIN_SPEC (needs node, npm)
+	@if [ -n "$$MESH_CHAIN_SPEC" ]; then bash interop/chopsticks/run.sh; else echo "skipped: MESH_CHAIN_SPEC names no raw chain specification"; fi
 
 .PHONY: check
 check: lint test ## what must pass before a commit
