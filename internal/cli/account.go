@@ -72,6 +72,29 @@ func (f *keyFileFlags) save(e *env, a *account.Account) error {
 	})
 }
 
+// saveWithPhrase makes an account of a new phrase and writes both: neither file stays without the other, and nothing is written
+// before the password is known.
+func (f *keyFileFlags) saveWithPhrase(e *env, phraseFile string, words int) error {
+	phrase, err := account.NewMnemonic(words)
+	if err != nil {
+		return usageError{err}
+	}
+	a, err := account.FromMnemonic(phrase, 0)
+	if err != nil {
+		return err
+	}
+	if err := f.ask(e); err != nil {
+		return err
+	}
+	if err := writeNewSecret(phraseFile, phrase+"\n", f.force); err != nil {
+		return err
+	}
+	if err := f.save(e, a); err != nil {
+		return errors.Join(err, os.Remove(phraseFile))
+	}
+	return nil
+}
+
 // newPassword asks for a new password, twice at a terminal.
 func (e *env) newPassword(file string) ([]byte, error) {
 	first, err := e.password("key", file)()
@@ -112,24 +135,7 @@ backup and never shown; without, the key is drawn at random and the key file is 
 				}
 				return f.save(e, a)
 			}
-			phrase, err := account.NewMnemonic(words)
-			if err != nil {
-				return usageError{err}
-			}
-			a, err := account.FromMnemonic(phrase, 0)
-			if err != nil {
-				return err
-			}
-			if err := f.ask(e); err != nil {
-				return err
-			}
-			if err := writeNewSecret(phraseFile, phrase+"\n", f.force); err != nil {
-				return err
-			}
-			if err := f.save(e, a); err != nil {
-				return errors.Join(err, os.Remove(phraseFile))
-			}
-			return nil
+			return f.saveWithPhrase(e, phraseFile, words)
 		},
 	}
 	f.register(c)

@@ -386,7 +386,7 @@ func TestDotenv(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(map[string]string{"A": "1", "B": "two words", "PUBLIC_INITIAL_PEERS": "['x']"}, got); d != "" {
+	if d := cmp.Diff(dotenv{"A": "1", "B": "two words", "PUBLIC_INITIAL_PEERS": "['x']"}, got); d != "" {
 		t.Error(d)
 	}
 	if got, err := readDotenv(path + "x"); err != nil || got != nil {

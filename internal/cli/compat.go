@@ -77,34 +77,26 @@ func (c *compatFlags) registerCommon(cmd *cobra.Command) {
 }
 
 // settle turns the original's flags into a node's.
-func (c *compatFlags) settle(dotenv map[string]string) error {
+func (c *compatFlags) settle(dotenv dotenv) error {
 	if c.phrase != "" || c.privateKey != "" {
 		return usagef("--phrase and --private-key are refused: every user of the machine can read a command line. Put the phrase into the environment or .env as PHRASE, or give a key file with --hotkey")
 	}
 	if c.noRPC {
 		return usagef("--no-blockchain-rpc is not offered: start a chain with `mesh chain dev` and use --local-rpc, or see `mesh up`")
 	}
-	get := func(name string) string {
-		if v := os.Getenv(name); v != "" {
-			return v
-		}
-		return dotenv[name]
-	}
 	switch {
 	case c.localRPC:
 		c.rpc = []string{defaultRPC}
-		if v := get("LOCAL_RPC"); v != "" {
+		if v := dotenv.get("LOCAL_RPC"); v != "" {
 			c.rpc = []string{v}
 		}
-	case get("DEV_RPC") != "" && slices.Equal(c.rpc, []string{defaultRPC}):
-		c.rpc = []string{get("DEV_RPC")}
+	case dotenv.get("DEV_RPC") != "" && slices.Equal(c.rpc, []string{defaultRPC}):
+		c.rpc = []string{dotenv.get("DEV_RPC")}
 	}
-	if phrase := dotenv["PHRASE"]; phrase != "" && os.Getenv("PHRASE") == "" {
-		if err := os.Setenv("PHRASE", phrase); err != nil {
-			return err
-		}
+	if err := dotenv.export("PHRASE"); err != nil {
+		return err
 	}
-	if v := get("PUBLIC_INITIAL_PEERS"); v != "" && len(c.peers) == 0 && !c.newSwarm {
+	if v := dotenv.get("PUBLIC_INITIAL_PEERS"); v != "" && len(c.peers) == 0 && !c.newSwarm {
 		if err := json.Unmarshal([]byte(v), &c.peers); err != nil {
 			return failf("it is a JSON list of multiaddrs", "PUBLIC_INITIAL_PEERS: %w", err)
 		}
@@ -253,8 +245,26 @@ func spreadLists(args []string) []string {
 	return out
 }
 
+// dotenv holds the settings of a .env file, over which the environment wins.
+type dotenv map[string]string
+
+func (d dotenv) get(name string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return d[name]
+}
+
+// export puts a setting into the environment, where the rest of the program looks for it.
+func (d dotenv) export(name string) error {
+	if d[name] == "" || os.Getenv(name) != "" {
+		return nil
+	}
+	return os.Setenv(name, d[name])
+}
+
 // readDotenv reads NAME=VALUE lines; a missing file is empty.
-func readDotenv(path string) (map[string]string, error) {
+func readDotenv(path string) (dotenv, error) {
 	b, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // a nil map reads as empty
@@ -262,7 +272,7 @@ func readDotenv(path string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[string]string)
+	out := make(dotenv)
 	for _, line := range strings.Split(string(b), "\n") {
 		line = strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(line), "export "))
 		name, value, ok := strings.Cut(line, "=")

@@ -2,9 +2,7 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
@@ -66,23 +64,14 @@ func (c *compatSign) settle(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	get := func(name string) string {
-		if v := os.Getenv(name); v != "" {
-			return v
-		}
-		return dotenv[name]
-	}
 	switch {
 	case cmd.Flags().Changed("rpc"):
-	case c.localRPC && get("LOCAL_RPC") != "":
-		c.rpc = []string{get("LOCAL_RPC")}
-	case !c.localRPC && get("DEV_RPC") != "":
-		c.rpc = []string{get("DEV_RPC")}
+	case c.localRPC && dotenv.get("LOCAL_RPC") != "":
+		c.rpc = []string{dotenv.get("LOCAL_RPC")}
+	case !c.localRPC && dotenv.get("DEV_RPC") != "":
+		c.rpc = []string{dotenv.get("DEV_RPC")}
 	}
-	if phrase := dotenv["PHRASE"]; phrase != "" && os.Getenv("PHRASE") == "" {
-		return os.Setenv("PHRASE", phrase)
-	}
-	return nil
+	return dotenv.export("PHRASE")
 }
 
 func (e *env) compatGenerateKey() *cobra.Command {
@@ -94,22 +83,8 @@ func (e *env) compatGenerateKey() *cobra.Command {
 		Short: "Make an account of the chain, with the flags of the Python mesh",
 		Long:  "Make an account of the chain. Unlike the original nothing secret is printed: phrase and key go into files of mode 0600.",
 		RunE: func(*cobra.Command, []string) error {
-			phrase, err := account.NewMnemonic(words)
-			if err != nil {
-				return usageError{err}
-			}
-			a, err := account.FromMnemonic(phrase, 0)
-			if err != nil {
+			if err := f.saveWithPhrase(e, phraseFile, words); err != nil {
 				return err
-			}
-			if err := f.ask(e); err != nil {
-				return err
-			}
-			if err := writeNewSecret(phraseFile, phrase+"\n", f.force); err != nil {
-				return err
-			}
-			if err := f.save(e, a); err != nil {
-				return errors.Join(err, os.Remove(phraseFile))
 			}
 			fmt.Fprintf(e.stderr, "the phrase is in %s\n", phraseFile)
 			return nil
