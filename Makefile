@@ -52,10 +52,15 @@ sim: build ## the DHT under attack: 10,000 simulated nodes, 20 % forging, 30 % o
 	./$(BIN) sim dht --nodes 10000 --lookups 2000 --forging 0.2 --dead 0.3 --paths 8 --replicas 8 --seed 1
 
 .PHONY: bench
-bench: build ## every Go benchmark, then a swarm of 16 hosts; results in bench/results
+bench: build ## every Go benchmark, a swarm of 16 hosts, then bench-compare; results in bench/results
 	@mkdir -p bench/results
 	$(GO) test -run '^$$' -bench . -benchmem ./... | tee bench/results/$$(date +%Y-%m-%d).txt
 	./$(BIN) bench dht | tee -a bench/results/$$(date +%Y-%m-%d).txt
+	@$(MAKE) --no-print-directory bench-compare
+
+.PHONY: bench-compare
+bench-compare: build ## ours beside go-libp2p-kad-dht, hivemind, polkadot.js and bare libp2p: a table with ratios in bench/results
+	cd bench && $(GO) run ./cmd/table --mesh ../$(BIN) $(COMPAREFLAGS)
 
 .PHONY: lint
 lint: ## go vet and golangci-lint, pinned in tools/go.mod

@@ -5,7 +5,7 @@
 #
 # Arguments after the binary go to both sides. MESH_HIVEMIND_PYTHON names a Python that has hivemind; without it interop/python/setup.sh
 # makes one in the user's cache folder. ROUNDS (3) is how often both are run, in turns; the table has the medians.
-# Results are stored in bench/results/hivemind-DATE.json.
+# All runs are stored in OUT, by default bench/results/hivemind-DATE.json.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -ge 1 ] || { sed -n 2,9p "$0" >&2; exit 2; }
@@ -36,8 +36,9 @@ for round in $(seq "${ROUNDS:-3}"); do
 	"$mesh" bench dht --json "${ours[@]}" >>"$out/ours"
 done
 
-mkdir -p "$here/results"
-"$python" - "$out/ours" "$out/theirs" "$here/results/hivemind-$(date +%Y-%m-%d).json" <<'PY'
+to=${OUT:-$here/results/hivemind-$(date +%Y-%m-%d).json}
+mkdir -p "$(dirname "$to")"
+"$python" - "$out/ours" "$out/theirs" "$to" <<'PY'
 import json, statistics, sys
 
 ours, theirs = ([json.loads(l) for l in open(p) if l.startswith("{")] for p in sys.argv[1:3])

@@ -109,7 +109,7 @@ func run(ctx context.Context, o options, out io.Writer) error {
 	if o.json {
 		return json.NewEncoder(out).Encode(map[string]any{"options": fmt.Sprintf("%+v", o), "go": runtime.Version(), "cpus": runtime.NumCPU(), "reports": reports})
 	}
-	print(out, o, reports[0], reports[1])
+	show(out, o, reports[0], reports[1])
 	return nil
 }
 
@@ -191,7 +191,7 @@ func measure(ctx context.Context, o options, build func(context.Context, int) (s
 	return r, nil
 }
 
-func print(out io.Writer, o options, ours, theirs report) {
+func show(out io.Writer, o options, ours, theirs report) {
 	fmt.Fprintf(out, "%d nodes in one process, loopback TCP with Noise, values of %d B, %d rounds of %d operations; %s, %d CPUs\n\n",
 		o.nodes, o.valueBytes, o.rounds, o.ops, runtime.Version(), runtime.NumCPU())
 	w := tabwriter.NewWriter(out, 2, 0, 3, ' ', tabwriter.AlignRight)

@@ -4,9 +4,9 @@
 #
 #   bench/accounts/run.sh bin/mesh
 #
-# ACCOUNTS, ROUNDS and BATCHES change the size of it. @polkadot/api is installed
-# into MESH_BENCH_DIR (default: a folder under the temporary folder, kept for the
-# next run). 17.0.1 of it cannot be installed: it needs a package that nobody has
+# ACCOUNTS, ROUNDS and BATCHES change the size of it; OUT names a file for all times
+# as JSON. @polkadot/api is installed into MESH_BENCH_DIR (default: a folder under
+# the temporary folder, kept for the next run); where that fails the exit code is 77. 17.0.1 of it cannot be installed: it needs a package that nobody has
 # published.
 set -eu
 
@@ -25,7 +25,7 @@ command -v node >/dev/null && command -v npm >/dev/null || { echo "needs node an
 mkdir -p "$cache"
 if [ ! -f "$cache/node-$polkadot" ]; then
 	(cd "$cache" && npm init -y >/dev/null 2>&1 &&
-		npm install --silent --no-audit --no-fund "@polkadot/api@$polkadot" >npm.log 2>&1) || { tail -5 "$cache/npm.log" >&2; exit 1; }
+		npm install --silent --no-audit --no-fund "@polkadot/api@$polkadot" >npm.log 2>&1) || { tail -5 "$cache/npm.log" >&2; exit 77; }
 	: >"$cache/node-$polkadot"
 fi
 cp "$here/read.mjs" "$cache/read.mjs"
@@ -66,8 +66,8 @@ while [ $batch -lt "$batches" ]; do
 	(cd "$cache" && node read.mjs "$url" accounts.txt "$rounds") >>"$cache/times"
 	"$bin" bench accounts --rpc "$url" --accounts "$cache/accounts.txt" --rounds "$rounds" --lines >>"$cache/times"
 done
-node - "$cache/times" "$accounts" "$polkadot" <<'END'
-const [file, accounts, version] = process.argv.slice(2);
+node - "$cache/times" "$accounts" "$polkadot" "${OUT:-}" <<'END'
+const [file, accounts, version, out] = process.argv.slice(2);
 const ms = {}, sums = new Set();
 for (const line of require('fs').readFileSync(file, 'utf8').trim().split('\n')) {
   const [name, time, sum] = line.split(' ');
@@ -75,6 +75,7 @@ for (const line of require('fs').readFileSync(file, 'utf8').trim().split('\n')) 
   sums.add(sum);
 }
 if (sums.size !== 1) { console.error('the clients read different balances:', [...sums]); process.exit(1); }
+if (out) require('fs').writeFileSync(out, JSON.stringify({ polkadot: version, ms }));
 const stat = xs => { xs.sort((a, b) => a - b); return { median: xs[xs.length >> 1], min: xs[0], max: xs[xs.length - 1], n: xs.length }; };
 console.log(`${accounts} accounts, milliseconds; every client read ${[...sums][0]} planck in all`);
 const width = 56;
