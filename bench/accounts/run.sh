@@ -6,8 +6,8 @@
 #
 # ACCOUNTS, ROUNDS and BATCHES change the size of it; OUT names a file for all times
 # as JSON. @polkadot/api is installed into MESH_BENCH_DIR (default: a folder under
-# the temporary folder, kept for the next run); where that fails the exit code is 77. 17.0.1 of it cannot be installed: it needs a package that nobody has
-# published.
+# the temporary folder, kept for the next run); where that fails the exit code is 77.
+# 17.0.1 of it cannot be installed: it needs a package that nobody has published.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -25,7 +25,7 @@ command -v node >/dev/null && command -v npm >/dev/null || { echo "needs node an
 mkdir -p "$cache"
 if [ ! -f "$cache/node-$polkadot" ]; then
 	(cd "$cache" && npm init -y >/dev/null 2>&1 &&
-		npm install --silent --no-audit --no-fund "@polkadot/api@$polkadot" >npm.log 2>&1) || { tail -5 "$cache/npm.log" >&2; exit 77; }
+		npm install --loglevel=error --no-audit --no-fund "@polkadot/api@$polkadot" >npm.log 2>&1) || { tail -5 "$cache/npm.log" >&2; exit 77; }
 	: >"$cache/node-$polkadot"
 fi
 cp "$here/read.mjs" "$cache/read.mjs"
