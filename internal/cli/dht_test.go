@@ -4,6 +4,7 @@ package cli
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -161,8 +162,11 @@ func TestBenchDHT(t *testing.T) {
 			t.Errorf("%s is %v in %q", name, r[name], out)
 		}
 	}
-	prints(t, 0, `store +.* ms a key \(.*\), 100.00 % of 3 stored`, "bench", "dht", "--peers", "1", "--keys", "3", "--latency", "1ms")
-	prints(t, 0, `get +.* 100.00 % of 8 found`, "bench", "rounds", "--peers", "4", "--workers", "2", "--rounds", "2", "--failure-rate", "0")
+	// both benchmarks print the same four lines
+	const form = `^start +\d+\.\d\d s for %d nodes\nstore +\d+\.\d{3} ms %s \(.+\), 100\.00 %% of %[3]d stored\n` +
+		`get +\d+\.\d{3} ms %[2]s \(.+\), 100\.00 %% of %[3]d found.*\nmemory +(\d+\.\d MiB; )?\d+ KiB of heap and \d+ goroutines a node\n$`
+	prints(t, 0, fmt.Sprintf(form, 1, "a key", 3), "bench", "dht", "--peers", "1", "--keys", "3", "--latency", "1ms")
+	prints(t, 0, fmt.Sprintf(form, 4, "an operation", 8), "bench", "rounds", "--peers", "4", "--workers", "2", "--rounds", "2", "--failure-rate", "0")
 }
 
 // TestDHTOfUp looks into the swarm of `up`: through a node that runs, and as a client.
