@@ -121,6 +121,20 @@ func peerKeyFile(t *testing.T, name string) string {
 	return path
 }
 
+// peerOf is the peer ID of a key file.
+func peerOf(t *testing.T, file string) string {
+	t.Helper()
+	key, err := identity.Load(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := identity.PeerID(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id.String()
+}
+
 func TestChainIsLookedInto(t *testing.T) {
 	c := cmdline{t, devChain(t)}
 	var info map[string]any

@@ -444,6 +444,21 @@ func resolveSubnet(ctx context.Context, c *substrate.Client, at chain.Hash, text
 	return 0, failf("`mesh subnet list` shows those that exist", "no subnet %q on this chain", text)
 }
 
+// withSubnet runs do for a subnet as of one block, so that everything it reads is of one state. Commands that only look use it.
+func (f *chainFlags) withSubnet(cmd *cobra.Command, text string, do func(ctx context.Context, c *substrate.Client, at chain.Hash, id chain.SubnetID) error) error {
+	return f.with(cmd, func(ctx context.Context, c *substrate.Client) error {
+		at, err := c.At(ctx, chain.Hash{})
+		if err != nil {
+			return err
+		}
+		id, err := resolveSubnet(ctx, c, at, text)
+		if err != nil {
+			return err
+		}
+		return do(ctx, c, at, id)
+	})
+}
+
 // readLine reads a secret line from stdin that is no terminal, or asks for it without echo.
 func (e *env) readLine(prompt string) (string, error) {
 	if b, ok, err := e.hidden(prompt); ok {

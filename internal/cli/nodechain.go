@@ -176,13 +176,18 @@ func (n *nodeForm) register(c *cobra.Command) {
 	fl.StringVar(&n.nonUnique, "non-unique", "", "any parameter")
 }
 
-// nodeArgs resolves SUBNET NODE.
+// nodeArgs resolves SUBNET NODE at the best block.
 func nodeArgs(ctx context.Context, c *substrate.Client, subnet, node string) (chain.Node, error) {
 	id, err := resolveSubnet(ctx, c, chain.Hash{}, subnet)
 	if err != nil {
 		return chain.Node{}, err
 	}
-	nodes, err := c.Nodes(ctx, chain.Hash{}, id)
+	return findNode(ctx, c, chain.Hash{}, id, node)
+}
+
+// findNode finds a node of a subnet by its ID or its peer ID.
+func findNode(ctx context.Context, c *substrate.Client, at chain.Hash, id chain.SubnetID, node string) (chain.Node, error) {
+	nodes, err := c.Nodes(ctx, at, id)
 	if err != nil {
 		return chain.Node{}, err
 	}
@@ -192,7 +197,7 @@ func nodeArgs(ctx context.Context, c *substrate.Client, subnet, node string) (ch
 			return x, nil
 		}
 	}
-	return chain.Node{}, failf("`mesh node list "+subnet+"` shows those that exist", "no node %q in subnet %d", node, id)
+	return chain.Node{}, failf(fmt.Sprintf("`mesh node list %d` shows those that exist", id), "no node %q in subnet %d", node, id)
 }
 
 func (e *env) nodeRemoveCmd() *cobra.Command {
@@ -357,12 +362,12 @@ func (e *env) nodeInfoCmd() *cobra.Command {
 		Short: "Show a node as the chain has it; NODE is an ID or a peer ID",
 		Args:  cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.with(cmd, func(ctx context.Context, c *substrate.Client) error {
-				n, err := nodeArgs(ctx, c, args[0], args[1])
+			return f.withSubnet(cmd, args[0], func(ctx context.Context, c *substrate.Client, at chain.Hash, id chain.SubnetID) error {
+				n, err := findNode(ctx, c, at, id, args[1])
 				if err != nil {
 					return err
 				}
-				staked, err := c.ProofOfStake(ctx, chain.Hash{}, n.Subnet, n.Peer.PeerID, chain.ClassRegistered)
+				staked, err := c.ProofOfStake(ctx, at, n.Subnet, n.Peer.PeerID, chain.ClassRegistered)
 				if err != nil && !errors.Is(err, chain.ErrNotOnThisChain) {
 					return err
 				}
@@ -410,15 +415,7 @@ func (e *env) nodeListCmd() *cobra.Command {
 		Short: "List the nodes of a subnet, active and queued",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.with(cmd, func(ctx context.Context, c *substrate.Client) error {
-				at, err := c.At(ctx, chain.Hash{})
-				if err != nil {
-					return err
-				}
-				id, err := resolveSubnet(ctx, c, at, args[0])
-				if err != nil {
-					return err
-				}
+			return f.withSubnet(cmd, args[0], func(ctx context.Context, c *substrate.Client, at chain.Hash, id chain.SubnetID) error {
 				nodes, err := c.Nodes(ctx, at, id)
 				if err != nil {
 					return err

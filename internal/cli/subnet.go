@@ -292,15 +292,7 @@ func (e *env) subnetBootnodesCmd() *cobra.Command {
 					return substrate.UpdateBootnodes(id, adding, remove), err
 				}, nil)
 			}
-			return f.with(cmd, func(ctx context.Context, c *substrate.Client) error {
-				at, err := c.At(ctx, chain.Hash{})
-				if err != nil {
-					return err
-				}
-				id, err := resolveSubnet(ctx, c, at, args[0])
-				if err != nil {
-					return err
-				}
+			return f.withSubnet(cmd, args[0], func(ctx context.Context, c *substrate.Client, at chain.Hash, id chain.SubnetID) error {
 				s, err := c.Subnet(ctx, at, id)
 				if err != nil {
 					return err
@@ -361,15 +353,7 @@ func (e *env) subnetInfoCmd() *cobra.Command {
 		Short: "Show a subnet",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.with(cmd, func(ctx context.Context, c *substrate.Client) error {
-				at, err := c.At(ctx, chain.Hash{})
-				if err != nil {
-					return err
-				}
-				id, err := resolveSubnet(ctx, c, at, args[0])
-				if err != nil {
-					return err
-				}
+			return f.withSubnet(cmd, args[0], func(ctx context.Context, c *substrate.Client, at chain.Hash, id chain.SubnetID) error {
 				s, err := c.Subnet(ctx, at, id)
 				if err != nil {
 					return err

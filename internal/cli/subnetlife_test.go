@@ -11,7 +11,6 @@ import (
 
 	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/chain/substrate"
-	"github.com/hypertensor-blockchain/mesh/identity"
 	"github.com/hypertensor-blockchain/mesh/identity/account"
 )
 
@@ -37,18 +36,9 @@ func TestSubnetLifeOnRealRuntimes(t *testing.T) {
 // subnetLife takes a subnet from its registration over a round of consensus to its removal, with commands only.
 func subnetLife(t *testing.T, c cmdline, mine func(blocks int) error) {
 	t.Helper()
-	boot := peerKeyFile(t, "boot.key")
-	key, err := identity.Load(boot)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bootID, err := identity.PeerID(key)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var done submission
 	c.ok(&done, "subnet", "register", "--dev", "alith", "--name", "echo", "--repo", "https://example.org/echo", "--max-cost", "100",
-		"--bootnodes", "/ip4/127.0.0.1/tcp/31330/p2p/"+bootID.String(),
+		"--bootnodes", "/ip4/127.0.0.1/tcp/31330/p2p/"+peerOf(t, peerKeyFile(t, "boot.key")),
 		"--initial-coldkey", "baltathar=1", "--initial-coldkey", "charleth=1", "--initial-coldkey", "dorothy=2")
 	if done.Call != "Network.register_subnet" || done.Block == 0 || done.Fee.IsZero() {
 		t.Errorf("registration = %+v", done)
