@@ -78,8 +78,11 @@ func AppendJSON(dst []byte, v any) ([]byte, error) {
 	case *big.Int:
 		return strconv.AppendQuote(dst, v.String()), nil
 	case string:
-		b, err := json.Marshal(v)
-		return append(dst, b...), err
+		w := bytes.NewBuffer(dst)
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false) // an ampersand in a URL stays one
+		err := enc.Encode(v)
+		return bytes.TrimSuffix(w.Bytes(), []byte{'\n'}), err
 	case []byte:
 		dst = append(dst, `"0x`...)
 		return append(hex.AppendEncode(dst, v), '"'), nil

@@ -188,6 +188,61 @@ func TestChainIsLookedInto(t *testing.T) {
 	}
 }
 
+// TestDryRunShowsText wants names as text and other bytes as hex, and what is shown to be what would be signed.
+func TestDryRunShowsText(t *testing.T) {
+	c := cmdline{t, devChain(t)}
+	boot := peerOf(t, peerKeyFile(t, "boot.key"))
+	register := []string{"subnet", "register", "--dev", "alith", "--name", "écho", "--repo", "https://example.org/?a=1&b=2", "--description", "says\nit again",
+		"--misc", "0xabcd", "--bootnodes", "/ip4/127.0.0.1/tcp/31330/p2p/" + boot, "--initial-coldkey", "baltathar", "--dry-run"}
+	var dry struct {
+		Call, Data string
+		Args       map[string]json.RawMessage
+	}
+	c.ok(&dry, register...)
+	var data map[string]any
+	if err := json.Unmarshal(dry.Args["subnet_data"], &data); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"name": "écho", "repo": "https://example.org/?a=1&b=2", "description": "says\nit again",
+		"misc": "0x307861626364", // text that looks like hex is shown as the hex of it
+	} {
+		if data[name] != want {
+			t.Errorf("%s is shown as %q, want %q", name, data[name], want)
+		}
+	}
+	shown := string(dry.Args["subnet_data"])
+	for _, want := range []string{boot, `"0x047f000001`, "0x3cd0a705a2dc65e5b1e1205896baa2be8a07c6e0", "a=1&b=2"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("%q is not in %s", want, shown)
+		}
+	}
+	args, err := json.Marshal(dry.Args)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := dry
+	c.ok(&again, "chain", "call", dry.Call, string(args), "--dev", "alith", "--dry-run")
+	if again.Data != dry.Data {
+		t.Errorf("encoded again it is\n%s, not\n%s", again.Data, dry.Data)
+	}
+	code, out, errs := c.run("", append(register, "--rpc", c.rpc)...)
+	if code != 0 || !strings.Contains(out, `"repo": "https://example.org/?a=1&b=2"`) {
+		t.Errorf("exit %d, %s%s", code, out, errs)
+	}
+}
+
+func TestIsText(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, "echo": true, "日本": true, "two\nlines\tand a tab": true,
+		"0x": false, "0x12": false, "\xff": false, "a\x00": false, "a\u202eb": false, "\u200b": false, "\x1b[31m": false,
+	} {
+		if got := isText([]byte(text)); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
 // TestBadInputOfChainCommands wants what, why and what next in one or two lines, and the right exit status.
 func TestBadInputOfChainCommands(t *testing.T) {
 	rpc := devChain(t)
