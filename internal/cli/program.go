@@ -211,15 +211,36 @@ func wrapArgs(c *cobra.Command) {
 
 // logFlags choose what is reported and how.
 type logFlags struct {
-	level  string
-	format string
-	file   string
+	level   string
+	format  string
+	file    string
+	process string // said in each record where several processes report to one file; "" where one does
 }
 
 func (l *logFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&l.level, "log-level", "info", "what is reported: debug, info, warn or error")
 	f.StringVar(&l.format, "log-format", "text", "how it is reported: text or json")
 	f.StringVar(&l.file, "log-file", "", "report to this `file` instead of stderr")
+	f.StringVar(&l.process, "log-process", "", "name of this process in a file that several report to")
+	if err := f.MarkHidden("log-process"); err != nil {
+		panic(err) // it was just defined
+	}
+}
+
+// passOn are the flags by which a process that this one starts reports as this one was told to.
+func (l *logFlags) passOn(given func(flag string) bool, process string) ([]string, error) {
+	var args []string
+	if given("log-level") {
+		args = append(args, "--log-level", l.level)
+	}
+	if given("log-format") {
+		args = append(args, "--log-format", l.format)
+	}
+	if l.file == "" {
+		return args, nil
+	}
+	file, err := filepath.Abs(l.file)
+	return append(args, "--log-file", file, "--log-process", process), err
 }
 
 func (l *logFlags) validate() error {
@@ -244,17 +265,23 @@ func (l *logFlags) logger(stderr io.Writer) (*slog.Logger, func() error, error) 
 	out, done := stderr, func() error { return nil }
 	if l.file != "" {
 		if err := os.MkdirAll(filepath.Dir(l.file), 0o700); err != nil {
-			return nil, nil, err
+			return nil, nil, failf("give a file that can be written with --log-file", "%w", err)
 		}
+		// Appending, each record at once: several processes may share it.
 		f, err := os.OpenFile(l.file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err != nil {
-			return nil, nil, err
+			return nil, nil, failf("give a file that can be written with --log-file", "%w", err)
 		}
 		out, done = f, f.Close
 	}
 	opts := &slog.HandlerOptions{Level: level}
+	var handler slog.Handler = slog.NewTextHandler(out, opts)
 	if l.format == "json" {
-		return slog.New(slog.NewJSONHandler(out, opts)), done, nil
+		handler = slog.NewJSONHandler(out, opts)
 	}
-	return slog.New(slog.NewTextHandler(out, opts)), done, nil
+	log := slog.New(handler)
+	if l.process != "" {
+		log = log.With("process", l.process)
+	}
+	return log, done, nil
 }

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/hypertensor-blockchain/mesh"
 	"github.com/hypertensor-blockchain/mesh/chain"
@@ -35,6 +34,7 @@ type upFlags struct {
 	epochLength   uint32
 	dataDir       string
 	json          bool
+	given         func(flag string) bool // whether a flag was given, by whatever means
 }
 
 func (e *env) upCmd() *cobra.Command {
@@ -51,9 +51,13 @@ without consensus it ends with status 1 and says why. With --json the last line 
 node in planck before and after.
 
 A process that dies is reported with the command line that starts it again by hand. With --data-dir a later run goes on where this one
-ended; without it, the folder is a temporary one.`,
+ended; without it, the folder is a temporary one. Each process reports to a file of its own in that folder; with --log-file all of them,
+and the command itself, report to that one.`,
 		Example: "  " + e.program.Name + " up\n  " + e.program.Name + " up --nodes 8 --epochs 3 --block-time 200ms --data-dir ./up --json",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return e.runUp(cmd.Context(), f) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			f.given = cmd.Flags().Changed
+			return e.runUp(cmd.Context(), f)
+		},
 	}
 	fl := c.Flags()
 	fl.IntVar(&f.nodes, "nodes", 4, fmt.Sprintf("nodes of the subnet, %d to %d", minUpNodes, maxUpNodes))
@@ -139,6 +143,11 @@ func (e *env) runUp(ctx context.Context, f upFlags) (err error) {
 	if u.plan, err = openPlan(f.dataDir, f.nodes, f.epochLength); err != nil {
 		return err
 	}
+	closeLog, err := u.log()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
 	u.view.say("data folder %s", f.dataDir)
 	err = u.run(ctx)
 	if err == nil && u.good < f.epochs {
@@ -197,7 +206,7 @@ func (u *up) startChain(ctx context.Context) error {
 		return err
 	}
 	var err error
-	u.chain, err = startChild("chain", p.path("chain.log"), "chain", "dev", "--data-dir", p.chainDir(),
+	u.chain, err = u.startChild("chain", p.path("chain.log"), "chain", "dev", "--data-dir", p.chainDir(),
 		"--listen", fmt.Sprintf("127.0.0.1:%d", p.ChainPort), "--block-time", u.flags.blockTime.String(),
 		"--epoch-length", strconv.FormatUint(uint64(u.flags.epochLength), 10))
 	if err != nil {
@@ -210,7 +219,7 @@ func (u *up) startChain(ctx context.Context) error {
 	}
 	u.client, err = substrate.Dial(wait, substrate.Config{Endpoints: []string{p.rpcURL()}, MaxBackoff: 2 * time.Second, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return failf("its log is "+u.chain.log, "the chain does not answer at %s: %w", p.rpcURL(), err)
+		return failf("its log is "+u.logOf(u.chain), "the chain does not answer at %s: %w", p.rpcURL(), err)
 	}
 	u.view.say("chain at %s (pid %d), a block every %v, epochs of %d", p.rpcURL(), u.chain.cmd.Process.Pid, u.flags.blockTime, u.flags.epochLength)
 	return nil
@@ -221,7 +230,7 @@ func (u *up) startNodes() error {
 	common := func(dir string, port int) []string {
 		return []string{"--data-dir", dir, "--rpc", p.rpcURL(), "--subnet-id", fmt.Sprint(p.Subnet), "--host-maddrs", p.listen(port)}
 	}
-	boot, err := startChild("bootnode", p.path("bootnode.log"), append([]string{"bootnode"}, common(p.bootDir(), p.BootPort)...)...)
+	boot, err := u.startChild("bootnode", p.path("bootnode.log"), append([]string{"bootnode"}, common(p.bootDir(), p.BootPort)...)...)
 	if err != nil {
 		return err
 	}
@@ -229,13 +238,13 @@ func (u *up) startNodes() error {
 	for i := range p.Nodes {
 		args := append([]string{"node", "run"}, common(p.nodeDir(i), p.NodePorts[i])...)
 		args = append(args, "--hotkey", p.accountFile(fmt.Sprintf("hotkey-%d", i+1)))
-		c, err := startChild(fmt.Sprintf("node %d", i+1), p.path(fmt.Sprintf("node-%d.log", i+1)), args...)
+		c, err := u.startChild(fmt.Sprintf("node %d", i+1), p.path(fmt.Sprintf("node-%d.log", i+1)), args...)
 		if err != nil {
 			return err
 		}
 		u.children = append(u.children, c)
 	}
-	u.view.say("started bootnode and %d nodes; logs in %s", p.Nodes, p.dir)
+	u.view.say("started bootnode and %d nodes; logs in %s", p.Nodes, u.logs())
 	return nil
 }
 
@@ -317,7 +326,7 @@ func (u *up) onHead(ctx context.Context, r *rounds, h chain.Head) (done bool, er
 			for _, b := range u.bad {
 				why = append(why, b.why())
 			}
-			return false, failf("the logs are in "+u.plan.dir, "no consensus in %d epochs in a row: %s", patience, strings.Join(why, "; "))
+			return false, failf("the logs are in "+u.logs(), "no consensus in %d epochs in a row: %s", patience, strings.Join(why, "; "))
 		}
 	}
 	return false, nil
@@ -397,15 +406,4 @@ func (u *up) summary() summary {
 		s.Nodes = append(s.Nodes, nodeSummary{ID: n.ID, Peer: n.Peer.PeerID, Before: u.before[n.ID], After: n.Stake})
 	}
 	return s
-}
-
-// newView picks how progress is shown.
-func (e *env) newView(asJSON bool) view {
-	if f, ok := e.stdout.(*os.File); ok && !asJSON && term.IsTerminal(int(f.Fd())) {
-		return &table{out: f}
-	}
-	if asJSON {
-		return &lines{out: e.stderr}
-	}
-	return &lines{out: e.stdout}
 }

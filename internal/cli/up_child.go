@@ -16,12 +16,21 @@ import (
 type child struct {
 	name  string
 	args  []string
-	log   string // file with what it printed
+	log   string // file with what it printed, which is its last words where it reports to another file
 	cmd   *exec.Cmd
 	stdin io.WriteCloser // closed to ask it to stop
 	out   *os.File
 	done  chan struct{} // closed when it has ended
 	err   error         // why; set before done is closed
+}
+
+// startChild starts a process that reports as this one was told to.
+func (u *up) startChild(name, log string, args ...string) (*child, error) {
+	report, err := u.env.log.passOn(u.flags.given, name)
+	if err != nil {
+		return nil, err
+	}
+	return startChild(name, log, append(args, report...)...)
 }
 
 // startChild starts this binary again with other arguments. Its stdin tells it when its parent is gone, whatever the reason.

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -135,6 +137,53 @@ func (l *lines) say(format string, args ...any) {
 
 func (*lines) show(frame) {}
 func (*lines) close()     {}
+
+// newView picks how progress is shown.
+func (e *env) newView(asJSON bool) view {
+	if f, ok := e.stdout.(*os.File); ok && !asJSON && term.IsTerminal(int(f.Fd())) {
+		return &table{out: f}
+	}
+	if asJSON {
+		return &lines{out: e.stderr}
+	}
+	return &lines{out: e.stdout}
+}
+
+// logged is a view whose events go to a log as well.
+type logged struct {
+	view
+	log *slog.Logger
+}
+
+func (l logged) say(format string, args ...any) {
+	l.view.say(format, args...)
+	l.log.Info("up", "text", fmt.Sprintf(format, args...))
+}
+
+// log makes the file of --log-file take the events, instead of stderr where they would go there. The plan is there already: a new
+// folder may hold nothing else, not even this file.
+func (u *up) log() (done func() error, err error) {
+	flags := u.env.log
+	if flags.file == "" {
+		return func() error { return nil }, nil
+	}
+	flags.process = "up"
+	log, done, err := flags.logger(u.env.stderr)
+	if err != nil {
+		return nil, err
+	}
+	if u.flags.json {
+		u.view = &lines{out: io.Discard}
+	}
+	u.view = logged{u.view, log}
+	return done, nil
+}
+
+// logs is where the processes report to.
+func (u *up) logs() string { return cmp.Or(u.env.log.file, u.plan.dir) }
+
+// logOf is where a process reports to.
+func (u *up) logOf(c *child) string { return cmp.Or(u.env.log.file, c.log) }
 
 // table redraws the state in place; events scroll away above it.
 type table struct {
