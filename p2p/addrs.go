@@ -75,6 +75,16 @@ func portOf(a multiaddr.Multiaddr) (port int, ok bool) {
 	return 0, false
 }
 
+// probePorts reports an AddrInUseError for the first of the addresses that is taken.
+func probePorts(addrs []multiaddr.Multiaddr) error {
+	for _, a := range addrs {
+		if err := probePort(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // probePort reports an AddrInUseError if somebody listens on a. The library itself would share the port
 // with another libp2p process, and each would get half of the connections.
 func probePort(a multiaddr.Multiaddr) error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -59,6 +60,10 @@ type Config struct {
 	// address asks for it.
 	DisableTCP  bool
 	DisableQUIC bool
+
+	// ListenUDP, if set, opens the sockets of QUIC in place of the operating system: those of a virtual network. Such a host
+	// has no TCP, its addresses in Listen name the IP address that it dials from, and nobody tells it how others see it.
+	ListenUDP func(at *net.UDPAddr) (net.PacketConn, error)
 
 	// Relay settings. A client can be reached through StaticRelays; a service relays for others within the
 	// library's limits (2 minutes, 128 KiB per connection). HolePunching upgrades relayed connections.
@@ -178,6 +183,9 @@ func (c *Config) validate() error {
 	}
 	if c.DisableTCP && c.DisableQUIC {
 		return errors.New("every transport is disabled")
+	}
+	if c.DisableQUIC && c.ListenUDP != nil {
+		return errors.New("ListenUDP is for QUIC, which is disabled")
 	}
 	for _, a := range c.Announce {
 		if port, ok := portOf(a); ok && port == 0 {

@@ -31,6 +31,7 @@ type Host struct {
 	refused *refusalLog
 	router  *peerrouting.Router // nil without protocols to route by
 	book    *book               // nil without a file
+	own     *sockets            // nil: those of the operating system
 	log     *slog.Logger
 
 	closeOnce sync.Once
@@ -44,29 +45,32 @@ func New(cfg Config) (*Host, error) {
 	}
 	cfg.Limits = cfg.Limits.withDefaults()
 	bridgeLibraryLogs()
-	for _, a := range cfg.Listen {
-		if err := probePort(a); err != nil {
-			return nil, fmt.Errorf("p2p: %w", err)
-		}
+	var own *sockets
+	if cfg.ListenUDP != nil {
+		own = &sockets{cfg: &cfg}
+		cfg.DisableTCP = true
+	} else if err := probePorts(cfg.Listen); err != nil {
+		return nil, fmt.Errorf("p2p: %w", err)
 	}
 	g := newGater(&cfg)
 	opts, err := options(&cfg, g)
 	if err != nil {
 		return nil, fmt.Errorf("p2p: %w", err)
 	}
-	inner, err := newLibp2p(opts)
+	inner, err := newLibp2p(append(opts, own.options()...))
 	if err != nil {
-		return nil, fmt.Errorf("p2p: start: %w", err)
+		return nil, fmt.Errorf("p2p: start: %w", errors.Join(err, own.Close()))
 	}
 	for _, a := range cfg.Listen {
 		if err := inner.Network().Listen(a); err != nil {
-			return nil, fmt.Errorf("p2p: %w", errors.Join(listenError(a, err), inner.Close()))
+			return nil, fmt.Errorf("p2p: %w", errors.Join(listenError(a, err), inner.Close(), own.Close()))
 		}
 	}
 	h, err := wrap(inner, &cfg, g)
 	if err != nil {
-		return nil, fmt.Errorf("p2p: %w", errors.Join(err, inner.Close()))
+		return nil, fmt.Errorf("p2p: %w", errors.Join(err, inner.Close(), own.Close()))
 	}
+	h.own = own
 	return h, nil
 }
 
@@ -254,7 +258,7 @@ func (h *Host) Close() error {
 		if h.router != nil {
 			h.router.Close()
 		}
-		h.closeErr = errors.Join(saveErr, h.h.Close())
+		h.closeErr = errors.Join(saveErr, h.h.Close(), h.own.Close())
 	})
 	return h.closeErr
 }

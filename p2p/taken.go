@@ -20,7 +20,7 @@ func IdentityTaken(ctx context.Context, id peer.ID, via []peer.AddrInfo, cfg Con
 	}
 	probe, err := New(Config{
 		Key: key, Namespace: cfg.Namespace, PythonCompat: cfg.PythonCompat, PublicOnly: cfg.PublicOnly,
-		DisableTCP: cfg.DisableTCP, DisableQUIC: cfg.DisableQUIC, DisableRelay: cfg.DisableRelay, UserAgent: cfg.UserAgent,
+		DisableTCP: cfg.DisableTCP, DisableQUIC: cfg.DisableQUIC, DisableRelay: cfg.DisableRelay, UserAgent: cfg.UserAgent, ListenUDP: cfg.ListenUDP,
 	})
 	if err != nil {
 		return false, err

@@ -18,6 +18,7 @@ var layers = map[string]int{
 	"chain/devchain/wasm":   6,
 	"chain/devchain/diff":   7,
 	"internal/pb":           0,
+	"internal/virtualnet":   0,
 	"identity":              1,
 	"identity/account":      4,
 	"record/msgpack":        1,
