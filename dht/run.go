@@ -119,17 +119,16 @@ func earliest(first time.Time, more ...time.Time) time.Time {
 
 // refreshBuckets looks for nodes near the given points and near ourselves.
 func (n *Node) refreshBuckets(ctx context.Context, targets []kad.ID) {
-	n.findMany(ctx, append(targets, n.self))
+	n.findMany(ctx, append(targets, n.self), n.cfg.BucketSize)
 }
 
-// findMany searches the nearest nodes of several points at once; who answers enters the table. It asks a few at a time, so
-// that it does not meet more strangers than it must: each costs a newcomer a handshake. But it meets all of its nearest
-// nodes, because they learn of it in no other way.
-func (n *Node) findMany(ctx context.Context, targets []kad.ID) {
+// findMany searches the want nearest nodes of several points at once; who answers enters the table. It asks a few at a
+// time, so that it does not meet more strangers than it must: each costs both sides a handshake.
+func (n *Node) findMany(ctx context.Context, targets []kad.ID, want int) {
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
 	s := &search{
-		n: n, targets: targets, paths: 1, want: n.cfg.BucketSize, nearestOnly: true, gentle: true,
+		n: n, targets: targets, paths: 1, want: want, nearestOnly: true, gentle: true,
 		answered: func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil },
 		finished: func(*kad.Lookup, kad.ID) {},
 	}
@@ -200,8 +199,14 @@ func (n *Node) merge(ctx context.Context) {
 		}
 	}
 	if found && ctx.Err() == nil {
-		n.findMany(ctx, []kad.ID{n.self})
+		n.meetNeighbours(ctx)
 	}
+}
+
+// meetNeighbours makes this node known where it must be known: to those nodes that hold the same records as it does. The
+// rest of its neighbourhood learns of it from them, and meets it when there is something to ask.
+func (n *Node) meetNeighbours(ctx context.Context) {
+	n.findMany(ctx, []kad.ID{n.self}, n.cfg.Replicas)
 }
 
 // absent returns the bootstrap and former peers that are not in the table.
@@ -286,7 +291,7 @@ func (n *Node) Bootstrap(ctx context.Context) error {
 		n.event(Event{Kind: EventBootstrap, Reason: err.Error()})
 		return err
 	}
-	n.findMany(ctx, []kad.ID{n.self})
+	n.meetNeighbours(ctx)
 	n.event(Event{Kind: EventBootstrap, Reason: "joined", Count: n.contacts.len()})
 	return nil
 }

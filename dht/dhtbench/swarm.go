@@ -24,13 +24,12 @@ type SwarmConfig struct {
 	Replicas     int           `json:"replicas"`      // 5, as the original
 	Paths        int           `json:"paths"`         // 1
 	WaitTimeout  time.Duration `json:"-"`             // of one call; 5 s
-	Transport    string        `json:"transport"`     // "tcp" or "quic"; tcp up to 192 peers, else quic
+	Transport    string        `json:"transport"`     // "tcp" or "quic"; tcp while the process has descriptors enough
+	Conns        int           `json:"conns"`         // connections that each peer keeps; 96, over TCP what there are descriptors for
 	Wave         int           `json:"wave"`          // peers that join at once; 16
 	Cache        bool          `json:"cache"`         // the node's caches, off here so that every get is measured
 	Seed         uint64        `json:"seed"`          // 30
 }
-
-const tcpPeers = 192 // beyond it connections among all peers would use up the descriptors of a process
 
 func (c SwarmConfig) withDefaults() SwarmConfig {
 	for _, f := range []struct {
@@ -46,14 +45,31 @@ func (c SwarmConfig) withDefaults() SwarmConfig {
 	}
 	if c.Transport == "" {
 		c.Transport = "tcp"
-		if c.Peers > tcpPeers {
+		if affordable(c.Peers) < fewConns {
 			c.Transport = "quic"
+		}
+	}
+	if c.Conns <= 0 {
+		c.Conns = mostConns
+		if c.Transport == "tcp" {
+			c.Conns = affordable(c.Peers)
 		}
 	}
 	if c.Seed == 0 {
 		c.Seed = 30
 	}
 	return c
+}
+
+const (
+	mostConns = 96 // of a peer: what a routing table holds, and its memory times a thousand
+	fewConns  = 40 // of a peer: with fewer, upkeep alone would make peers connect again and again
+)
+
+// affordable returns the connections that each of some peers in one process may keep over TCP. Each takes a descriptor at
+// both of its ends, and connections are trimmed only after a while: a quarter of all descriptors stays free.
+func affordable(peers int) int {
+	return min(max(descriptors()*3/4/peers, 1), mostConns)
 }
 
 // Footprint is what a swarm takes of its process, divided by its peers.
@@ -140,7 +156,7 @@ func startPeer(ctx context.Context, cfg SwarmConfig, addr string, bootstrap []pe
 		return nil, err
 	}
 	const namespace = "/mesh/bench/1"
-	host, err := p2p.New(p2p.Config{Key: key, Listen: listen, Namespace: namespace}) //nolint:contextcheck // a constructor
+	host, err := p2p.New(p2p.Config{Key: key, Listen: listen, Namespace: namespace, Limits: limits(cfg)}) //nolint:contextcheck // a constructor
 	if err != nil {
 		return nil, err
 	}
@@ -170,6 +186,16 @@ func startPeer(ctx context.Context, cfg SwarmConfig, addr string, bootstrap []pe
 		err = ctx.Err()
 	}
 	return nil, errors.Join(err, p.close())
+}
+
+// limits lets a host keep some connections, and more for a moment.
+func limits(cfg SwarmConfig) p2p.Limits {
+	const grace = 3 * time.Second // of a busy swarm whose descriptors are few; p2p's default is for a quiet one
+	l := p2p.Limits{ConnsLow: cfg.Conns * 3 / 4, ConnsHigh: cfg.Conns}
+	if cfg.Conns < cfg.Peers {
+		l.ConnsGrace = grace
+	}
+	return l
 }
 
 // close ends a peer. It is idempotent.
