@@ -48,6 +48,7 @@ type options struct {
 	tip       chain.Balance
 	progress  func(Progress)
 	events    *[]Event
+	check     func(context.Context) error
 }
 
 // WaitFinalized makes Submit return when the transaction is final, not as soon as it is in a block.
@@ -61,6 +62,10 @@ func WithProgress(f func(Progress)) Option { return func(o *options) { o.progres
 
 // WithEvents stores the events that the transaction caused.
 func WithEvents(events *[]Event) Option { return func(o *options) { o.events = events } }
+
+// WithCheck calls f before anything is signed, and submits nothing when it returns an error, which Submit returns as it is. What an
+// earlier process left of the same call is followed up before, so that f never judges a chain on which the call was executed already.
+func WithCheck(f func(context.Context) error) Option { return func(o *options) { o.check = f } }
 
 // maxSignings bounds how often a call is signed when the node refuses a nonce that it named itself.
 const maxSignings = 3
@@ -84,6 +89,11 @@ func (c *Client) Submit(ctx context.Context, s Signer, call Call, opts ...Option
 	}
 	if r, done, err := c.resumePending(ctx, s, body, &o); done || err != nil {
 		return r, err
+	}
+	if o.check != nil {
+		if err := o.check(ctx); err != nil {
+			return chain.Receipt{}, err
+		}
 	}
 	t, err := c.launch(ctx, s, body, &o)
 	if err != nil {

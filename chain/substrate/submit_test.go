@@ -456,7 +456,9 @@ func TestJournal(t *testing.T) {
 		t.Fatalf("journal %v, %v", list, err)
 	}
 	_, second := r.through(t, func(cfg *Config) { cfg.Journal = j })
-	again := start(t.Context(), second, alith, call, nil)
+	refused := errors.New("the chain would refuse it")
+	refuse := WithCheck(func(context.Context) error { return refused })
+	again := start(t.Context(), second, alith, call, nil, refuse) // is not asked about what was executed already
 	r.mineUntil(again, func(s submission) {
 		if s.err != nil || s.receipt.Block.Number != 1 {
 			t.Errorf("%+v, want the receipt of block 1", s)
@@ -467,6 +469,12 @@ func TestJournal(t *testing.T) {
 	}
 	if list, err := j.List(alith.ID()); err != nil || len(list) != 0 {
 		t.Errorf("journal %v, %v", list, err)
+	}
+	if _, err := second.Submit(t.Context(), alith, call, refuse); !errors.Is(err, refused) {
+		t.Errorf("%v, want what the check said", err)
+	}
+	if n := r.nonce(alith.ID()); n != 1 {
+		t.Errorf("%d transactions were executed after a check that failed", n)
 	}
 	r.mineUntil(start(t.Context(), second, alith, call, nil), func(s submission) { // now it is meant
 		if s.err != nil {

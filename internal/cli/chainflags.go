@@ -97,12 +97,13 @@ type signFlags struct {
 	index                  uint32
 	tip                    string
 	dryRun, finalized      bool
+	unchecked              bool // submit without a look at whether the chain will refuse it
 }
 
 func (f *signFlags) register(fl *pflag.FlagSet) {
 	f.chainFlags.register(fl)
 	f.registerKey(fl)
-	fl.BoolVar(&f.dryRun, "dry-run", false, "show the decoded call and its fee, and submit nothing")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "show the decoded call and its fee, check owner and balance, and submit nothing")
 	fl.BoolVar(&f.finalized, "finalized", false, "wait until the transaction is final, not only in a block")
 	fl.StringVar(&f.tip, "tip", "", "extra `TENSOR` for the block's author")
 	fl.StringVar(&f.journal, "journal", defaultJournal(), "`folder` that keeps signed transactions until their fate is known, so that the same command after a crash does not submit twice; empty: none")

@@ -296,7 +296,7 @@ func (e *env) queryMap(ctx context.Context, c *substrate.Client, f *chainFlags, 
 }
 
 func (e *env) chainCallCmd() *cobra.Command {
-	var f signFlags
+	f := signFlags{unchecked: true} // it is for those who want to see what the chain does
 	var sudo bool
 	c := &cobra.Command{
 		Use:   "call PALLET.NAME [ARGS]",

@@ -62,10 +62,17 @@ func (e *env) submit(cmd *cobra.Command, f *signFlags, build func(ctx context.Co
 		if err := c.Supports(call); err != nil {
 			return failf(fmt.Sprintf("this chain is of generation %s; `mesh chain metadata %s --calls` shows what it takes", c.Generation(), call.Pallet), "%s: %w", call, err)
 		}
-		if f.dryRun {
-			return e.dryRun(ctx, c, f, signer, call)
+		check := func(ctx context.Context) error { return preflight(ctx, c, signer.ID(), call) }
+		if f.unchecked {
+			check = func(context.Context) error { return nil }
 		}
-		return e.send(ctx, c, f, signer, call, prove)
+		if f.dryRun {
+			if err := e.dryRun(ctx, c, f, signer, call); err != nil {
+				return err
+			}
+			return check(ctx)
+		}
+		return e.send(ctx, c, f, signer, call, check, prove)
 	})
 }
 
@@ -144,10 +151,10 @@ func isText(b []byte) bool {
 }
 
 // send submits and follows a call.
-func (e *env) send(ctx context.Context, c *substrate.Client, f *signFlags, signer *account.Account, call substrate.Call, prove proof) error {
+func (e *env) send(ctx context.Context, c *substrate.Client, f *signFlags, signer *account.Account, call substrate.Call, check func(context.Context) error, prove proof) error {
 	var events []substrate.Event
 	var last substrate.Progress
-	opts := []substrate.Option{substrate.WithEvents(&events), substrate.WithProgress(func(p substrate.Progress) {
+	opts := []substrate.Option{substrate.WithEvents(&events), substrate.WithCheck(check), substrate.WithProgress(func(p substrate.Progress) {
 		last = p
 		line := fmt.Sprintf("%s: %s", call, p.Stage)
 		if p.Stage >= substrate.InBlock {
@@ -203,11 +210,14 @@ func (e *env) send(ctx context.Context, c *substrate.Client, f *signFlags, signe
 func explainSubmit(signer *account.Account, call substrate.Call, err error) error {
 	var dispatch *chain.DispatchError
 	var invalid *chain.InvalidTxError
+	var explained *failure
 	switch {
+	case errors.As(err, &explained): // by the check before
+		return err
 	case errors.As(err, &dispatch):
 		return failf("the transaction is in a block, its fee is spent, and it changed nothing else", "%s: %w", call, err)
 	case errors.As(err, &invalid) && invalid.Kind == "Payment":
-		return failf("send it some TENSOR first, for instance with `mesh account transfer`", "%s: account %s cannot pay the fee", call, signer.ID())
+		return cannotPay(signer.ID(), call)
 	case errors.As(err, &invalid):
 		return failf("nothing was spent", "%s: %w", call, err)
 	case errors.Is(err, substrate.ErrExpired), errors.Is(err, substrate.ErrUsurped):
