@@ -79,7 +79,7 @@ interop-substrate: build ## @polkadot/api and substrate-interface against the em
 	bash interop/substrate/run.sh $(BIN)
 
 .PHONY: interop-python
-interop-python: build ## a swarm of Go nodes and real hivemind nodes (needs python3; downloads hivemind and torch)
+interop-python: build ## swarms of Go nodes and real hivemind nodes, and the Python mesh's with MESH_PYTHON_MESH=checkout (needs python3; downloads hivemind, torch)
 	bash interop/python/run.sh
 
 .PHONY: interop-chopsticks

@@ -1,6 +1,6 @@
-"""A Python peer for tests: hivemind's p2p layer behind JSON lines.
+"""A Python peer for tests: the p2p layer of hivemind, or of the Python mesh, behind JSON lines.
 
-It starts one p2pd on loopback, serves the methods of Interop, and prints {"peer_id", "addrs"} as its first line. Then it reads one
+The environment variable PEER_PACKAGE names the package: hivemind, the default, or subnet. The peer starts one p2pd on loopback, serves the methods of Interop, and prints {"peer_id", "addrs"} as its first line. Then it reads one
 JSON command per line and prints one JSON answer per command:
 
     {"do": "unary",  "peer": ID, "hex": BYTES}          call Interop.rpc_unary            -> {"hex": BYTES}
@@ -10,6 +10,7 @@ JSON command per line and prints one JSON answer per command:
     {"do": "down",   "peer": ID, "count": N}            receive N items                   -> {"items": N}
     {"do": "both",   "peer": ID, "count": N}            echo N items                      -> {"items": N}
     {"do": "signed", "peer": ID, "hex": BYTES}          call Signed.rpc_unary, signed     -> {"hex": BYTES}
+    {"do": "stream", "peer": ID, "count": N}            receive N signed items            -> {"items": N}
     {"do": "cancelled"}                                 handlers cancelled so far         -> {"count": N}
     {"do": "connect", "peer": ID, "addrs": [..]}        dial                              -> {}
 
@@ -17,18 +18,28 @@ Every answer may be {"error": TEXT} instead. The end of standard input ends the 
 """
 import argparse
 import asyncio
+import importlib
 import json
+import os
 import sys
 from datetime import datetime, timedelta, timezone
 from typing import AsyncIterator
 
 from cryptography.hazmat.primitives import serialization
-from hivemind.p2p import P2P, P2PContext, PeerID, ServicerBase
-from hivemind.proto import crypto_pb2, dht_pb2
-from hivemind.proto.auth_pb2 import AccessToken
-from hivemind.utils.auth import AuthRole, AuthRPCWrapper, TokenAuthorizerBase
-from hivemind.utils.crypto import RSAPrivateKey
-from hivemind.utils.multiaddr import Multiaddr
+
+PACKAGE = os.environ.get("PEER_PACKAGE", "hivemind")
+
+
+def load(module):
+    return importlib.import_module(f"{PACKAGE}.{module}")
+
+
+P2P, P2PContext, PeerID, ServicerBase = (getattr(load("p2p"), n) for n in ("P2P", "P2PContext", "PeerID", "ServicerBase"))
+Multiaddr = load("utils.multiaddr").Multiaddr
+crypto_pb2, dht_pb2 = load("proto.crypto_pb2"), load("proto.dht_pb2")
+AccessToken = load("proto.auth_pb2").AccessToken
+auth = load("utils.auth" if PACKAGE == "hivemind" else "utils.authorizers.auth")
+RSAPrivateKey = load("utils.crypto").RSAPrivateKey
 
 
 class Interop(ServicerBase):
@@ -73,31 +84,48 @@ class Signed(ServicerBase):
         return dht_pb2.PingResponse(peer=request.peer)
 
 
-class OpenAuthorizer(TokenAuthorizerBase):
-    """Anybody's token is good, as in the subnet framework: only the messages' signatures count."""
+class SignedStreams(ServicerBase):
+    """A method behind the Python mesh's authorizer of streams: each item that it sends is signed."""
 
-    async def get_token(self) -> AccessToken:
-        token = AccessToken(
-            username="", public_key=self.local_public_key.to_bytes(),
-            expiration_time=str(datetime.now(timezone.utc) + timedelta(minutes=1)),
-        )
-        token.signature = self._local_private_key.sign(f"{token.username} {token.public_key} {token.expiration_time}".encode())
-        return token
-
-    def is_token_valid(self, access_token: AccessToken) -> bool:
-        return True
-
-    def does_token_need_refreshing(self, access_token: AccessToken) -> bool:
-        return True
+    async def rpc_down(self, request: dht_pb2.PingRequest, context: P2PContext) -> AsyncIterator[dht_pb2.PingResponse]:
+        for i in range(request.peer.node_id[0]):
+            yield dht_pb2.PingResponse(peer=dht_pb2.NodeInfo(node_id=bytes([i])))
 
 
-def load_key(path: str) -> RSAPrivateKey:
-    """The identity's own key, so that signer and channel are the same peer."""
+def open_authorizer(key):
+    """hivemind's own authorizer with RSA keys. Anybody's token is good, as in the Python mesh: only the messages' signatures count."""
+
+    class OpenAuthorizer(auth.TokenAuthorizerBase):
+        async def get_token(self) -> AccessToken:
+            token = AccessToken(
+                username="", public_key=self.local_public_key.to_bytes(),
+                expiration_time=str(datetime.now(timezone.utc) + timedelta(minutes=1)),
+            )
+            token.signature = self._local_private_key.sign(f"{token.username} {token.public_key} {token.expiration_time}".encode())
+            return token
+
+        def is_token_valid(self, access_token: AccessToken) -> bool:
+            return True
+
+        def does_token_need_refreshing(self, access_token: AccessToken) -> bool:
+            return True
+
+    return OpenAuthorizer(key)
+
+
+def make_authorizer(path: str):
+    """The authorizer for the identity's own key, so that signer and channel are the same peer."""
+    if PACKAGE == "subnet":
+        return auth.SignatureAuthorizer(load("utils.key").get_private_key(path))
     with open(path, "rb") as f:
         message = crypto_pb2.PrivateKey.FromString(f.read())
+    if message.key_type == crypto_pb2.Ed25519:
+        import signatures
+
+        return signatures.Authorizer(signatures.Key(path))
     key = RSAPrivateKey.__new__(RSAPrivateKey)
     key._private_key = serialization.load_der_private_key(message.data, password=None)
-    return key
+    return open_authorizer(key)
 
 
 def ping(payload: bytes) -> dht_pb2.PingRequest:
@@ -121,11 +149,21 @@ async def perform(command: dict, p2p: P2P, servicer: Interop, authorizer) -> dic
     if do == "unary":
         return {"hex": (await stub.rpc_unary(ping(bytes.fromhex(command["hex"])), timeout=20)).peer.node_id.hex()}
     if do == "signed":
-        wrapped = AuthRPCWrapper(Signed.get_stub(p2p, peer), AuthRole.CLIENT, authorizer)
+        wrapped = auth.AuthRPCWrapper(Signed.get_stub(p2p, peer), auth.AuthRole.CLIENT, authorizer)
         response = await wrapped.rpc_unary(ping(bytes.fromhex(command["hex"])), timeout=20)
         if response is None:
             raise ValueError("the response was not accepted")
         return {"hex": response.peer.node_id.hex()}
+    if do == "stream":
+        wrapped = auth.AuthRPCWrapperStreamer(SignedStreams.get_stub(p2p, peer), auth.AuthRole.CLIENT, authorizer)
+        request = ping(bytes([command["count"]]))
+        stream = await wrapped.rpc_down(request)
+        if stream is None:
+            raise ValueError("the first item was not accepted")
+        items = [item async for item in stream]
+        if not all([await authorizer.validate_response(item, request) for item in items[1:]]):  # the wrapper looks at the first only
+            raise ValueError("an item was not accepted")
+        return {"items": len(items)}
     if do == "fail":
         await stub.rpc_fail(ping(b""), timeout=20)
         return {}
@@ -158,8 +196,10 @@ async def main(args: argparse.Namespace) -> None:
     await servicer.add_p2p_handlers(p2p)
     authorizer = None
     if args.identity:
-        authorizer = OpenAuthorizer(load_key(args.identity))
-        await Signed().add_p2p_handlers(p2p, AuthRPCWrapper(Signed(), AuthRole.SERVICER, authorizer))
+        authorizer = make_authorizer(args.identity)
+        await Signed().add_p2p_handlers(p2p, auth.AuthRPCWrapper(Signed(), auth.AuthRole.SERVICER, authorizer))
+        if PACKAGE == "subnet":
+            await SignedStreams().add_p2p_handlers(p2p, auth.AuthRPCWrapperStreamer(SignedStreams(), auth.AuthRole.SERVICER, authorizer))
     print(json.dumps({"peer_id": p2p.peer_id.to_base58(), "addrs": [str(a) for a in await p2p.get_visible_maddrs()]}), flush=True)
     reader = asyncio.StreamReader(limit=2**26)
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

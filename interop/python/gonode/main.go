@@ -1,14 +1,10 @@
 // Command gonode is one Go node of a mixed swarm, driven by another program: a JSON command per line on standard input, a
 // JSON answer per line on standard output. Keys, subkeys and values are hex of their msgpack forms, expirations unix
-// seconds. It ends, handing its records over, on
-// the command quit and when standard input ends.
+// seconds. It ends, handing its records over, on the command quit and when standard input ends.
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -16,19 +12,21 @@ import (
 	"os"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/crypto"
 
+	"github.com/hypertensor-blockchain/mesh/auth"
 	"github.com/hypertensor-blockchain/mesh/dht"
+	"github.com/hypertensor-blockchain/mesh/heartbeat"
 	"github.com/hypertensor-blockchain/mesh/identity"
 	"github.com/hypertensor-blockchain/mesh/p2p"
 	"github.com/hypertensor-blockchain/mesh/record"
-	"github.com/hypertensor-blockchain/mesh/record/msgpack"
 	"github.com/hypertensor-blockchain/mesh/rpc"
 )
 
 type options struct {
-	listen, bootstrap, key string
-	rsa, sign, verbose     bool
+	listen, bootstrap, key   string
+	rsa, sign, auth, verbose bool
+	epoch                    time.Duration
 }
 
 func main() {
@@ -38,6 +36,8 @@ func main() {
 	flag.StringVar(&o.key, "key", "", "key file; made if it does not exist")
 	flag.BoolVar(&o.rsa, "rsa", false, "make an RSA key, as Python nodes do")
 	flag.BoolVar(&o.sign, "sign", false, "validate owners' signatures, and sign with the key")
+	flag.BoolVar(&o.auth, "auth", false, "sign each message to Python nodes, and refuse theirs without signature")
+	flag.DurationVar(&o.epoch, "epoch", 0, "hold the rules of a subnet whose epochs, counted from 1970, are that long; goes with -sign")
 	flag.BoolVar(&o.verbose, "v", false, "log to standard error")
 	flag.Parse()
 	if err := run(o); err != nil {
@@ -47,16 +47,7 @@ func main() {
 }
 
 func run(o options) error {
-	kind := identity.Ed25519
-	if o.rsa {
-		kind = identity.RSA
-	}
-	key, err := identity.Load(o.key)
-	if errors.Is(err, os.ErrNotExist) {
-		if key, err = identity.Generate(kind); err == nil {
-			err = identity.Save(o.key, key, false)
-		}
-	}
+	key, err := loadKey(o)
 	if err != nil {
 		return err
 	}
@@ -74,13 +65,18 @@ func run(o options) error {
 	if err != nil {
 		return err
 	}
-	calls := rpc.NewNode(host, rpc.Config{Namespace: namespace, Python: true, Logger: log})
-	cfg := dht.Config{Python: true, Replicas: 5, Logger: log}
-	var marker string
-	if o.sign {
-		signature := record.NewSignature(key, record.SignatureConfig{})
-		marker = signature.Marker()
-		cfg.Validators = record.NewChain(signature)
+	over := rpc.Config{Namespace: namespace, Python: true, Logger: log}
+	if o.auth {
+		signature, err := auth.NewSignature(key, auth.SignatureConfig{})
+		if err != nil {
+			return err
+		}
+		over.Interceptors = []rpc.Interceptor{signature}
+	}
+	calls := rpc.NewNode(host, over)
+	cfg := dht.Config{Python: true, Replicas: 5, Logger: log, Validators: validators(o, key)}
+	if o.epoch > 0 {
+		cfg.Phase = func() record.Phase { return phaseAt(time.Now(), o.epoch) }
 	}
 	if o.bootstrap != "" {
 		if cfg.Bootstrap, err = p2p.ParsePeers([]string{o.bootstrap}); err != nil {
@@ -92,154 +88,53 @@ func run(o options) error {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	over := make(chan error, 1)
-	go func() { over <- node.Run(ctx) }()
+	done := make(chan error, 1)
+	go func() { done <- node.Run(ctx) }()
 	select {
 	case <-node.Ready():
 	case <-time.After(30 * time.Second):
 		cancel()
 		return fmt.Errorf("not ready in 30 s: %+v", node.Stats())
 	}
-	err = serve(node, host, marker)
+	d := driver{node: node, host: host, key: key}
+	if o.sign {
+		d.marker = record.OwnerMarker(key.GetPublic())
+	}
+	err = d.serve(os.Stdin, os.Stdout)
 	cancel()
-	return errors.Join(err, <-over, node.Close(), calls.Close(), host.Close())
+	return errors.Join(err, <-done, node.Close(), calls.Close(), host.Close())
 }
 
-type command struct {
-	Op    string `json:"op"` // store, get, ping, stats, quit
-	Items []item `json:"items,omitempty"`
-	Peer  string `json:"peer,omitempty"`
+// loadKey reads the node's key, or makes it.
+func loadKey(o options) (crypto.PrivKey, error) {
+	key, err := identity.Load(o.key)
+	if !errors.Is(err, os.ErrNotExist) {
+		return key, err
+	}
+	kind := identity.Ed25519
+	if o.rsa {
+		kind = identity.RSA
+	}
+	if key, err = identity.Generate(kind); err != nil {
+		return nil, err
+	}
+	return key, identity.Save(o.key, key, false)
 }
 
-type item struct {
-	Key        string  `json:"key"`
-	Subkey     string  `json:"subkey,omitempty"`
-	Value      string  `json:"value,omitempty"`
-	Expiration float64 `json:"expiration,omitempty"`
+// validators are the rules that the flags ask for.
+func validators(o options, key crypto.PrivKey) record.Chain {
+	if !o.sign {
+		return record.Chain{}
+	}
+	rules := []record.Validator{record.NewSignature(key, record.SignatureConfig{Python: true})}
+	if o.epoch > 0 {
+		rules = append(rules, record.NewPhases(record.PhasesConfig{Heartbeat: heartbeat.Check}))
+	}
+	return record.NewChain(rules...)
 }
 
-type reply struct {
-	OK         bool    `json:"ok"`
-	Error      string  `json:"error,omitempty"`
-	Value      string  `json:"value,omitempty"`
-	Expiration float64 `json:"expiration,omitempty"`
-	Entries    []item  `json:"entries,omitempty"`
-	Accepted   int     `json:"accepted,omitempty"`
-}
-
-func serve(node *dht.Node, host *p2p.Host, marker string) error {
-	out := json.NewEncoder(os.Stdout)
-	var addrs []string
-	for _, a := range host.Addrs() {
-		addrs = append(addrs, a.String())
-	}
-	if err := out.Encode(map[string]any{"peer": host.ID().String(), "addrs": addrs, "id": node.ID().String(), "marker": marker}); err != nil {
-		return err
-	}
-	in := bufio.NewScanner(os.Stdin)
-	in.Buffer(nil, 64<<20)
-	for in.Scan() {
-		var c command
-		if err := json.Unmarshal(in.Bytes(), &c); err != nil {
-			return err
-		}
-		if c.Op == "quit" {
-			return nil
-		}
-		if err := out.Encode(perform(node, c)); err != nil {
-			return err
-		}
-	}
-	return in.Err()
-}
-
-func perform(node *dht.Node, c command) any {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	switch c.Op {
-	case "store":
-		return store(ctx, node, c.Items)
-	case "get":
-		return get(ctx, node, c.Items)
-	case "ping":
-		p, err := peer.Decode(c.Peer)
-		if err != nil {
-			return reply{Error: err.Error()}
-		}
-		res, err := node.Ping(ctx, p, true)
-		if err != nil {
-			return reply{Error: err.Error()}
-		}
-		return reply{OK: res.Available, Value: hex.EncodeToString(res.ID[:])}
-	case "stats":
-		return node.Stats()
-	default:
-		return reply{Error: "unknown command " + c.Op}
-	}
-}
-
-func keyOf(text string) (record.Key, error) {
-	raw, err := hex.DecodeString(text)
-	if err != nil {
-		return record.Key{}, err
-	}
-	v, err := msgpack.Unmarshal(raw)
-	if err != nil {
-		return record.Key{}, err
-	}
-	return record.KeyOf(v), nil
-}
-
-func store(ctx context.Context, node *dht.Node, items []item) []reply {
-	replies := make([]reply, len(items))
-	reqs := make([]dht.StoreRequest, len(items))
-	for i, it := range items {
-		key, err := keyOf(it.Key)
-		if err != nil {
-			return []reply{{Error: err.Error()}}
-		}
-		reqs[i] = dht.StoreRequest{Key: key, Expiration: record.Expiration(it.Expiration).Time()}
-		if it.Subkey != "" {
-			raw, err := hex.DecodeString(it.Subkey)
-			if err != nil {
-				return []reply{{Error: err.Error()}}
-			}
-			reqs[i].Subkey = msgpack.Raw(raw)
-		}
-		raw, err := hex.DecodeString(it.Value)
-		if err != nil {
-			return []reply{{Error: err.Error()}}
-		}
-		reqs[i].Value = msgpack.Raw(raw)
-	}
-	for i, res := range node.StoreMany(ctx, reqs) {
-		replies[i] = reply{OK: res.OK(), Accepted: res.Accepted}
-		if err := res.Failure(); err != nil {
-			replies[i].Error = err.Error()
-		}
-	}
-	return replies
-}
-
-func get(ctx context.Context, node *dht.Node, items []item) []reply {
-	keys := make([]record.Key, len(items))
-	for i, it := range items {
-		key, err := keyOf(it.Key)
-		if err != nil {
-			return []reply{{Error: err.Error()}}
-		}
-		keys[i] = key
-	}
-	replies := make([]reply, len(items))
-	for i, res := range node.GetMany(ctx, keys, dht.Latest()) {
-		if res.Err != nil {
-			replies[i] = reply{Error: res.Err.Error()}
-			continue
-		}
-		replies[i] = reply{OK: true, Value: hex.EncodeToString(res.Value.Raw), Expiration: float64(res.Value.Expiration)}
-		for _, e := range res.Value.Entries {
-			replies[i].Entries = append(replies[i].Entries, item{Subkey: hex.EncodeToString(e.Subkey), Value: hex.EncodeToString(e.Raw), Expiration: float64(e.Expiration)})
-		}
-	}
-	return replies
+// phaseAt counts epochs by the clock: there is no chain here.
+func phaseAt(now time.Time, epoch time.Duration) record.Phase {
+	ms, length := now.UnixMilli(), epoch.Milliseconds()
+	return record.PhaseAt(uint32(ms/length), uint32(ms%length), uint32(length)) //nolint:gosec // milliseconds of an epoch of minutes
 }
