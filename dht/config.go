@@ -35,6 +35,9 @@ type Config struct {
 	// Replicas is the number of nearest nodes that keep a record. Fewer lose records when many nodes leave at once (5:
 	// 2.8 % at half the nodes, 8: 0.4 %); more cost a store its time.
 	Replicas int
+	// Neighbours is how many of its nearest nodes a newcomer meets when it joins. They learn of it in no other way, and each
+	// costs a handshake. Those beyond Replicas make lookups surer, and are met later anyhow; default: BucketSize.
+	Neighbours int
 	// DepthModulo is the table's split rule; see kad.TableConfig.
 	DepthModulo int
 	// Parallel bounds the questions in flight of one search.
@@ -164,6 +167,9 @@ func (c Config) withDefaults() Config {
 			*f.have = *f.def
 		}
 	}
+	if c.Neighbours == 0 {
+		c.Neighbours = c.BucketSize
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -184,6 +190,7 @@ func (c Config) Validate() error {
 	}
 	positive("BucketSize", c.BucketSize)
 	positive("Replicas", c.Replicas)
+	positive("Neighbours", c.Neighbours)
 	positive("DepthModulo", c.DepthModulo)
 	positive("Parallel", c.Parallel)
 	positive("Paths", c.Paths)

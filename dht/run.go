@@ -20,7 +20,7 @@ const (
 	bootstrapMax    = 30 * time.Second       // between attempts to join
 	clockWarning    = time.Second            // offset of our clock that an operator should know of
 	clockQuorum     = 3                      // peers that must agree before we doubt our clock
-	housekeeping    = 30 * time.Second       // between looks at clock and memory
+	housekeeping    = 10                     // check intervals between looks at the clock and at what connections are worth
 	mergesPerPeriod = 2                      // former peers called per MergeInterval
 )
 
@@ -77,7 +77,9 @@ func (n *Node) setReadyIfKnown() {
 // keepTable revalidates contacts on the table's own schedule and refreshes quiet buckets.
 func (n *Node) keepTable(ctx context.Context) {
 	refresh := n.now().Add(jitter(n.cfg.RefreshInterval))
-	house := n.now().Add(housekeeping)
+	house := n.now().Add(n.cfg.CheckInterval)
+	tags := make(map[peer.ID]int)
+	defer func() { n.untag(tags) }()
 	var due []kad.Check
 	var stale []kad.ID
 	for ctx.Err() == nil {
@@ -98,13 +100,52 @@ func (n *Node) keepTable(ctx context.Context) {
 			n.refreshBuckets(ctx, stale)
 		}
 		if !now.Before(house) {
-			house = now.Add(housekeeping)
+			house = now.Add(housekeeping * n.cfg.CheckInterval)
 			n.checkClock()
+			tags = n.tagContacts(tags)
 		}
 		if !ok || next.After(now.Add(time.Second)) {
 			next = now.Add(time.Second) // an empty table has no schedule; somebody may join meanwhile
 		}
 		n.sleep(ctx, earliest(next, refresh, house), nil)
+	}
+}
+
+// What a connection is worth to the connection manager, which trims those of least worth: strangers first, neighbours last.
+const (
+	tagName      = "mesh-dht"
+	tagContact   = 5
+	tagNeighbour = 20
+)
+
+// tagContacts tells the connection manager whom the table knows, and takes back what it was told of others before.
+func (n *Node) tagContacts(old map[peer.ID]int) map[peer.ID]int {
+	n.contacts.mu.Lock()
+	live := n.contacts.table.Contacts(nil)
+	near := n.contacts.table.Nearest(nil, n.self, n.cfg.BucketSize, n.self)
+	n.contacts.mu.Unlock()
+	tags := make(map[peer.ID]int, len(live))
+	for _, c := range live {
+		tags[c.Peer] = tagContact
+	}
+	for _, c := range near {
+		tags[c.Peer] = tagNeighbour
+	}
+	manager := n.calls.Host().Libp2p().ConnManager()
+	for p, worth := range tags {
+		if old[p] != worth {
+			manager.TagPeer(p, tagName, worth)
+		}
+		delete(old, p)
+	}
+	n.untag(old)
+	return tags
+}
+
+func (n *Node) untag(tags map[peer.ID]int) {
+	manager := n.calls.Host().Libp2p().ConnManager()
+	for p := range tags {
+		manager.UntagPeer(p, tagName)
 	}
 }
 
@@ -203,10 +244,9 @@ func (n *Node) merge(ctx context.Context) {
 	}
 }
 
-// meetNeighbours makes this node known where it must be known: to those nodes that hold the same records as it does. The
-// rest of its neighbourhood learns of it from them, and meets it when there is something to ask.
+// meetNeighbours makes this node known to those nearest to it, because they learn of it in no other way.
 func (n *Node) meetNeighbours(ctx context.Context) {
-	n.findMany(ctx, []kad.ID{n.self}, n.cfg.Replicas)
+	n.findMany(ctx, []kad.ID{n.self}, n.cfg.Neighbours)
 }
 
 // absent returns the bootstrap and former peers that are not in the table.

@@ -22,6 +22,7 @@ type SwarmConfig struct {
 	Peers        int           `json:"peers"`         // 16
 	InitialPeers int           `json:"initial_peers"` // earlier peers that each joins by; 4
 	Replicas     int           `json:"replicas"`      // 5, as the original
+	Neighbours   int           `json:"neighbours"`    // nearest peers that a newcomer meets; as many as Replicas
 	Paths        int           `json:"paths"`         // 1
 	WaitTimeout  time.Duration `json:"-"`             // of one call; 5 s
 	Transport    string        `json:"transport"`     // "tcp" or "quic"; tcp while the process has descriptors enough
@@ -54,6 +55,9 @@ func (c SwarmConfig) withDefaults() SwarmConfig {
 		if c.Transport == "tcp" {
 			c.Conns = affordable(c.Peers)
 		}
+	}
+	if c.Neighbours <= 0 {
+		c.Neighbours = c.Replicas
 	}
 	if c.Seed == 0 {
 		c.Seed = 30
@@ -162,7 +166,7 @@ func startPeer(ctx context.Context, cfg SwarmConfig, addr string, bootstrap []pe
 	}
 	p := &runningPeer{host: host, calls: rpc.NewNode(host, rpc.Config{Namespace: namespace}), over: make(chan struct{})}
 	nodeConfig := dht.Config{
-		Bootstrap: bootstrap, Replicas: cfg.Replicas, Paths: cfg.Paths, CallTimeout: cfg.WaitTimeout, LeaveTimeout: -1,
+		Bootstrap: bootstrap, Replicas: cfg.Replicas, Neighbours: cfg.Neighbours, Paths: cfg.Paths, CallTimeout: cfg.WaitTimeout, LeaveTimeout: -1,
 		NoCacheLocally: !cfg.Cache, NoCacheOnStore: !cfg.Cache,
 	}
 	if !cfg.Cache {
