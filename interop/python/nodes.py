@@ -3,7 +3,7 @@
 It knows no Python framework: a PyNode is given a running DHT object, of hivemind or of the Python mesh, whose interfaces are the same.
 Checks print one line each and are counted.
 """
-import functools, json, os, subprocess, sys, time
+import functools, hashlib, json, os, subprocess, sys, time
 
 import msgpack
 
@@ -95,6 +95,9 @@ class GoNode:
     def nearest(self, key, count):
         return self.ask(op="nearest", items=[dict(key=pack(key).hex())], count=count).get("nodes", [])
 
+    def copies(self):
+        return self.stats()["CachedKeys"]
+
     def stats(self):
         return self.ask(op="stats")
 
@@ -156,6 +159,10 @@ async def _banned(dht, node):
     return [str(p) for p in list(node.blacklist.ban_counter) if p in node.blacklist]
 
 
+async def _copies(dht, node):
+    return len(node.protocol.cache)
+
+
 class PyNode:
     def __init__(self, dht, marker=None):
         self.dht, self.marker = dht, marker
@@ -186,6 +193,9 @@ class PyNode:
 
     def banned(self):
         return self.run(_banned)
+
+    def copies(self):
+        return self.run(_copies)
 
     def stop(self):
         self.dht.shutdown()
@@ -300,3 +310,25 @@ def expiry(go, py, now):
     left = [(k + "-d", "long", 1, short + 60) for k in keys]
     compare("the rest of a dictionary stays, read by Python", py[-1], left)
     compare("the rest of a dictionary stays, read by Go", go[-1], left)
+
+
+def by_distance(key, nodes):
+    """The nodes, the one nearest to a key first."""
+    target = int(hashlib.sha1(pack(key)).hexdigest(), 16)
+    return sorted(nodes, key=lambda n: int(n.id, 16) ^ target)
+
+
+def copies(go, py, expiration, replicas=5):
+    """Checks that a Go reader gives a copy to the nearest node that has none, a Python node here. (Python readers give theirs to the nearest
+    node that they did not get the value from, which nearly always has it.)"""
+    for i in range(1000):
+        key = f"copied {i}"
+        near = by_distance(key, go + py)
+        first, readers = near[replicas], [n for n in near[replicas + 1:] if n in go]
+        if first in py and readers and set(near[:replicas]) & set(py):
+            break
+    writer = next(n for n in near if n in py)  # a Go node would choose holders among the farther ones too
+    writer.store([(key, None, i, expiration)])
+    before = first.copies()
+    readers[0].get([key])
+    check("Go reads, and the nearest Python node without the value gets a copy", wait(lambda: first.copies() > before, 10))

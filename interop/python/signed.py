@@ -6,9 +6,9 @@ setup.sh has made ready, the Python mesh itself.
 Prints one line per check and "N passed, N failed" at the end; the exit status is 1 if a check failed.
 Usage: signed.py GONODE hivemind|mesh [--keys N]
 """
-import argparse, hashlib, os, tempfile, time
+import argparse, os, tempfile, time
 
-from nodes import GoNode, PyNode, acquainted, check, compare, expiry, finish, make, pack, store_all, versions, wait
+from nodes import GoNode, PyNode, acquainted, by_distance, check, compare, expiry, finish, make, store_all, versions, wait
 
 
 class Hivemind:
@@ -99,8 +99,7 @@ def kind(go, i):
 def nearest(go, py):
     """Both kinds find the nodes that are nearest to a key, nearest first."""
     for key in ("somewhere", 7):
-        target = int(hashlib.sha1(pack(key)).hexdigest(), 16)
-        ids = sorted((n.id for n in go + py), key=lambda i: int(i, 16) ^ target)
+        ids = [n.id for n in by_distance(key, go + py)]
         for i, n in enumerate(go + py):
             found = [x for x in n.nearest(key, len(ids)) if x != n.id]
             check(f"{kind(go, i)} node {i % len(go)} finds the nodes nearest to {key!r}",

@@ -10,7 +10,7 @@ from hivemind.dht.crypto import RSASignatureValidator
 from hivemind.utils.crypto import RSAPrivateKey
 from hivemind.utils import get_dht_time
 
-from nodes import GoNode, PyNode, acquainted, check, compare, expiry, finish, make, store_all, versions, wait
+from nodes import GoNode, PyNode, acquainted, check, compare, copies, expiry, finish, make, store_all, versions, wait
 
 
 def python(bootstrap, **options):
@@ -45,6 +45,7 @@ def main():
 
     both = versions(go, py, expiration)
     expiry(go, py, get_dht_time)
+    copies(go, py, expiration)
 
     # One half restarts: all Python nodes are gone at once, then new ones come; then the Go nodes, one by one.
     for n in py:
