@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"time"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
@@ -19,6 +20,9 @@ import (
 	"github.com/multiformats/go-multiaddr"
 )
 
+// graceParts is how often a period of grace the connection manager looks for connections to trim: every 10 s by default.
+const graceParts = 12
+
 func newLibp2p(opts []libp2p.Option) (host.Host, error) { return libp2p.New(opts...) }
 
 // options spells everything out; none of the library's defaults for transports, limits or metrics apply.
@@ -28,7 +32,8 @@ func options(cfg *Config, g *gater) ([]libp2p.Option, error) {
 		return nil, err
 	}
 	conns, err := connmgr.NewConnManager(cfg.Limits.ConnsLow, cfg.Limits.ConnsHigh,
-		connmgr.WithGracePeriod(cfg.Limits.ConnsGrace))
+		connmgr.WithGracePeriod(cfg.Limits.ConnsGrace),
+		connmgr.WithSilencePeriod(max(cfg.Limits.ConnsGrace/graceParts, time.Second)))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("connection manager: %w", err), limits.Close())
 	}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -37,6 +38,26 @@ func TestRounds(t *testing.T) {
 	}
 	if r.StoreSuccess < 0.95 || r.GetSuccess < 0.95 || r.StoreAttempts != 72 || r.GetAttempts != 72 || r.Survivors > 0.9 {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestSoak runs for seconds, so that it tells nothing of the memory: it shows that peers come and go, that records expire
+// and are not found any more, and that what lives is found.
+func TestSoak(t *testing.T) {
+	samples := 0
+	r, err := dhtbench.Soak(t.Context(), dhtbench.SoakConfig{
+		SwarmConfig: dhtbench.SwarmConfig{Peers: 8, Cache: true}, Duration: 4 * time.Second, Rate: 50, Expiration: 2 * time.Second,
+		Churn: time.Second, Sample: time.Second / 2, Progress: func(dhtbench.SoakSample) { samples++ },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := r.Samples[len(r.Samples)-1]
+	if samples != len(r.Samples) || r.Replaced == 0 || r.GetSuccess < 0.95 || r.Stale != 0 || last.Stored < 50 || r.HeapGrowth <= 0 || r.GoroutineGrowth <= 0 {
+		t.Errorf("%+v", r)
+	}
+	if last.Records >= 5*last.Stored {
+		t.Errorf("%d records of %d stored at 5 peers each: none expired", last.Records, last.Stored)
 	}
 }
 

@@ -86,6 +86,7 @@ type Footprint struct {
 type swarm struct {
 	cfg     SwarmConfig
 	rng     *rand.Rand
+	addr    string // to listen on
 	peers   []*runningPeer
 	took    time.Duration
 	before  runtime.MemStats
@@ -114,6 +115,7 @@ func start(ctx context.Context, cfg SwarmConfig) (*swarm, error) {
 	if !ok {
 		return nil, fmt.Errorf("dhtbench: transport %q is neither tcp nor quic", cfg.Transport)
 	}
+	s.addr = addr
 	began := time.Now()
 	for len(s.peers) < cfg.Peers {
 		wave := 1
