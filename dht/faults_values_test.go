@@ -1,0 +1,126 @@
+package dht_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/hypertensor-blockchain/mesh/dht"
+	"github.com/hypertensor-blockchain/mesh/dht/wire"
+	"github.com/hypertensor-blockchain/mesh/record"
+	"github.com/hypertensor-blockchain/mesh/record/msgpack"
+)
+
+// TestFaultPoisonValue: a value that cannot be decoded is neither stored nor believed, signed or not.
+func TestFaultPoisonValue(t *testing.T) {
+	s := newStranger(t)
+	signer := record.NewSignature(s.Host.Libp2p().Peerstore().PrivKey(s.Host.ID()), record.SignatureConfig{})
+	cfg := quiet()
+	cfg.Validators = record.NewChain(record.NewSignature(nil, record.SignatureConfig{}))
+	m := swarm(t, 3, cfg)
+	plain := regular("key", poison, in(time.Minute))
+	signed := sub("key", []byte("me"+signer.Marker()), poison, in(time.Minute))
+	signed.Value = must(signer.Sign(signed))
+	good := sub("key", []byte("ok"+signer.Marker()), pack(1), in(time.Minute))
+	good.Value = must(signer.Sign(good))
+	codes := s.store(m[0], false, plain, signed, good)
+	if want := []wire.Code{wire.CodeMalformed, wire.CodeMalformed, wire.CodeStored}; cmp.Diff(want, codes) != "" {
+		t.Errorf("codes %v, want %v", codes, want)
+	}
+	// And served by a liar.
+	s.serveFind(func(req wire.FindRequest, resp *wire.FindResponse) {
+		for i := range req.Keys {
+			resp.Results[i] = wire.FindResult{Type: wire.FoundRegular, Value: poison, Expiration: float64(record.ExpirationAt(in(time.Hour)))}
+		}
+	})
+	s.befriend(m[1])
+	ctx := testContext(t)
+	v, err := m[1].Get(ctx, record.KeyOfText("key"), dht.Latest())
+	if err != nil || len(v.Entries) != 1 || must(v.Entries[0].Decode()) != int64(1) {
+		t.Errorf("got %+v, %v", v, err)
+	}
+	if _, err := m[1].Get(ctx, record.KeyOfText("other"), dht.Latest()); !errors.Is(err, dht.ErrNotFound) {
+		t.Errorf("poison was believed: %v", err)
+	}
+	if m[1].Stats().AnswersInvalid == 0 {
+		t.Error("the liar was not counted")
+	}
+}
+
+// TestFaultMixedSubkeysDisturbEachOther: subkeys of different types with one expiration do not disturb each other.
+func TestFaultMixedSubkeysDisturbEachOther(t *testing.T) {
+	m := launch(t, quiet())
+	s := newStranger(t)
+	e := in(time.Minute)
+	subkeys := []any{int64(1), "1", []byte("1"), 1.5, true, msgpack.Tuple{int64(1)}, int64(-1), uint64(1 << 63)}
+	for _, k := range subkeys {
+		if codes := s.store(m, false, sub("key", k, pack(fmt.Sprint(k)), e)); codes[0] != wire.CodeStored {
+			t.Errorf("%v: %v", k, codes)
+		}
+	}
+	if v := held(m, "key"); len(v.Entries) != len(subkeys) {
+		t.Errorf("%d entries, want %d", len(v.Entries), len(subkeys))
+	}
+}
+
+// TestFaultBadSubkeyRefusesTheDictionary: a dictionary is stored entry by entry, good ones after bad and stale ones too.
+func TestFaultBadSubkeyRefusesTheDictionary(t *testing.T) {
+	m := launch(t, quiet())
+	s := newStranger(t)
+	s.store(m, false, sub("key", "stale", pack("newer"), in(2*time.Minute)))
+	d := record.Dictionary{}
+	for _, r := range []record.Record{
+		sub("key", "stale", pack("older"), in(time.Minute)), sub("key", "bad", poison, in(time.Minute)),
+		sub("key", "good", pack(1), in(time.Minute)), sub("key", "expired", pack(1), in(-time.Minute)), sub("key", "late", pack(2), in(time.Minute)),
+	} {
+		d.Entries = append(d.Entries, record.Entry{Subkey: r.Subkey, Value: r.Value, Expiration: r.Expiration})
+	}
+	whole := record.Record{Key: record.KeyOfText("key"), Subkey: []byte(record.DictionaryTag), Value: d.Append(nil), Expiration: record.ExpirationAt(in(time.Minute))}
+	good := regular("neighbour", pack("untouched"), in(time.Minute))
+	codes := s.store(m, false, whole, good)
+	if codes[0] != wire.CodePartial || codes[1] != wire.CodeStored {
+		t.Errorf("codes %v", codes)
+	}
+	v := held(m, "key")
+	if len(v.Entries) != 3 {
+		t.Errorf("%d entries, want stale, good, late", len(v.Entries))
+	}
+	if e, _ := v.Entry("stale"); must(e.Decode()) != "newer" {
+		t.Error("the stale entry won")
+	}
+	if codes := s.store(m, false, record.Record{Key: whole.Key, Subkey: []byte{}, Value: []byte("no dictionary"), Expiration: whole.Expiration}); codes[0] != wire.CodeMalformed {
+		t.Errorf("no dictionary: %v", codes)
+	}
+}
+
+// TestFaultGetsWriteIntoTheStorage: what peers answer is merged for the reader, never into what this node keeps.
+func TestFaultGetsWriteIntoTheStorage(t *testing.T) {
+	m := swarm(t, 2, quiet())
+	s := newStranger(t)
+	mine := sub("key", "mine", pack("mine"), in(time.Minute))
+	theirs := sub("key", "theirs", pack("theirs"), in(2*time.Minute))
+	changed := sub("key", "mine", pack("other"), in(3*time.Minute))
+	s.store(m[0], false, mine)
+	s.store(m[1], false, theirs, changed)
+	before := held(m[0], "key")
+	v, err := m[0].Get(testContext(t), record.KeyOfText("key"), dht.Latest())
+	if err != nil || len(v.Entries) != 2 {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	if e, _ := v.Entry("mine"); must(e.Decode()) != "other" {
+		t.Errorf("the newer entry did not win")
+	}
+	if d := cmp.Diff(before, held(m[0], "key")); d != "" {
+		t.Errorf("the storage changed:\n%s", d)
+	}
+	// Readers cannot reach it either.
+	for i := range before.Entries[0].Raw {
+		before.Entries[0].Raw[i] ^= 0xff
+	}
+	if got := held(m[0], "key"); must(got.Entries[0].Decode()) != "mine" {
+		t.Error("a reader changed the storage")
+	}
+}
