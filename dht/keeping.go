@@ -93,10 +93,17 @@ func (n *Node) givesTo(key kad.ID, near []kad.Contact, newcomer kad.ID) bool {
 	return nearer < n.cfg.Replicas
 }
 
-// republish sends the records that this node is nearest to again to those that should hold them.
+// keepDuty is how many of the nodes nearest to a record see to its copies, the first whose turn it is for all. The nearest
+// alone may be new, and not have the record yet, or dead without the others knowing: then nobody would.
+const keepDuty = 3
+
+// republish sends the records that this node is among the nearest to again to those that should hold them, except what
+// somebody brought to all of them lately.
 func (n *Node) republish(ctx context.Context) {
-	count := n.distribute(ctx, func(key kad.ID, near []kad.Contact) []kad.Contact {
-		if len(near) == 0 || !kad.Nearer(key, n.self, near[0].ID) {
+	lately := n.now().Add(-n.cfg.RepublishInterval * 3 / 4) // the earliest that its own turn comes again
+	n.ledger.forget(lately)
+	count := n.distribute(ctx, n.held(func(r record.Record) bool { return !n.ledger.since(r, lately) }), func(key kad.ID, near []kad.Contact) []kad.Contact {
+		if len(near) >= keepDuty && kad.Nearer(key, near[keepDuty-1].ID, n.self) {
 			return nil
 		}
 		return near[:min(len(near), n.cfg.Replicas-1)]
@@ -114,13 +121,30 @@ func (n *Node) leave() {
 	}
 	ctx, cancel := context.WithTimeout(n.life, n.cfg.LeaveTimeout)
 	defer cancel()
-	count := n.distribute(ctx, func(_ kad.ID, near []kad.Contact) []kad.Contact {
+	count := n.distribute(ctx, n.held(nil), func(_ kad.ID, near []kad.Contact) []kad.Contact {
 		if len(near) == 0 {
 			return nil
 		}
 		return near[len(near)-1:] // the others have it already
 	})
 	n.count.handedOver.Add(uint64(count)) //nolint:gosec // a count
+}
+
+// held returns the records kept for the swarm, or those that which picks, ordered by key.
+func (n *Node) held(which func(record.Record) bool) []record.Record {
+	var recs []record.Record
+	for _, h := range n.shelves.all(n.now()) {
+		if which == nil || which(h.Record) {
+			recs = append(recs, h.Record)
+		}
+	}
+	return recs
+}
+
+// shouldHold reports whether a peer is one of those that should hold a key, as far as this node knows.
+func (n *Node) shouldHold(p peer.ID, key record.Key) bool {
+	near := n.contacts.nearest(nil, kad.ID(key), n.cfg.Replicas, kad.ID{})
+	return slices.ContainsFunc(near, func(c kad.Contact) bool { return c.Peer == p })
 }
 
 // load is the records that go to one node.
@@ -132,14 +156,10 @@ type load struct {
 
 const distributeRounds = 3 // attempts to find somebody who answers
 
-// distribute sends every record held to the contacts that pick returns for its key, out of the Replicas nearest, a few
-// contacts at once; where one does not answer, it picks again among the others. It returns the number of records that
-// were sent at least once.
-func (n *Node) distribute(ctx context.Context, pick func(key kad.ID, near []kad.Contact) []kad.Contact) int {
-	var recs []record.Record
-	for _, h := range n.shelves.all(n.now()) {
-		recs = append(recs, h.Record)
-	}
+// distribute sends records, which are ordered by key, to the contacts that pick returns for their key, out of the Replicas
+// nearest, a few contacts at once; where one does not answer, it picks again among the others. It returns the number of
+// records that were sent at least once.
+func (n *Node) distribute(ctx context.Context, recs []record.Record, pick func(key kad.ID, near []kad.Contact) []kad.Contact) int {
 	dead := make(map[peer.ID]bool)
 	count := 0
 	for range distributeRounds {

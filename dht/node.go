@@ -36,6 +36,7 @@ type Node struct {
 	gates    turnstiles // calls under way per peer
 	couriers couriers   // records under way per peer
 	flights  flights    // gets under way
+	ledger   ledger     // when records last came
 	clock    clockSkew  // offsets of the peers' clocks
 	due      refreshes  // cached keys to fetch anew
 	count    counters   // atomic
@@ -97,6 +98,7 @@ func New(calls *rpc.Node, cfg Config) (*Node, error) {
 	n.couriers.init()
 	n.flights.init()
 	n.due.init()
+	n.ledger.init(cfg)
 	n.life, n.end = context.WithCancel(context.Background())
 	if !cfg.ClientMode {
 		calls.Handle(MethodPing, n.guard(n.servePing))

@@ -16,6 +16,8 @@ import (
 
 const (
 	checkers        = 2                      // goroutines that ping contacts
+	checkPatience   = 3                      // time-outs of a search until a check has failed
+	checkMinimum    = time.Second            // of patience: there may be a connection to make, or a busy machine
 	bootstrapPause  = 500 * time.Millisecond // after the first failure to join; doubles
 	bootstrapMax    = 30 * time.Second       // between attempts to join
 	clockWarning    = time.Second            // offset of our clock that an operator should know of
@@ -54,13 +56,23 @@ func (n *Node) runChecks(ctx context.Context) {
 	for {
 		select {
 		case c := <-n.checks:
-			if _, _, err := n.ping(ctx, c.Peer, false); err == nil {
+			if n.check(ctx, c.Peer) == nil {
 				n.setReadyIfKnown()
 			}
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// check pings a contact. It waits for longer than any search would, but not until the call's own limit: where many nodes
+// leave, waiting for the dead would take up all checkers and keep them from finding more of the dead.
+func (n *Node) check(ctx context.Context, p peer.ID) error {
+	patience := max(checkPatience*n.contacts.timeout(p, n.cfg.CallTimeout), checkMinimum)
+	ctx, cancel := context.WithTimeout(ctx, min(patience, n.cfg.CallTimeout))
+	defer cancel()
+	_, _, err := n.ping(ctx, p, false)
+	return err
 }
 
 // setReadyIfKnown makes a node ready that others found before it found its bootstrap peers.
@@ -216,11 +228,18 @@ func (n *Node) isReady() bool {
 	}
 }
 
-// mergePause is shorter while more peers are lost than known: then a split is likely.
+// mergePause is shorter after more peers were lost in one interval than are known: then a split is likely.
 func (n *Node) mergePause() time.Duration {
+	since := n.now().Add(-n.cfg.MergeInterval)
+	lately := 0
 	n.contacts.mu.Lock()
 	defer n.contacts.mu.Unlock()
-	if len(n.contacts.lost) > n.contacts.table.Len() {
+	for _, at := range n.contacts.lost {
+		if at.After(since) {
+			lately++
+		}
+	}
+	if lately > n.contacts.table.Len() {
 		return max(n.cfg.MergeInterval/8, min(bootstrapPause, n.cfg.MergeInterval))
 	}
 	return n.cfg.MergeInterval

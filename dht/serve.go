@@ -192,6 +192,9 @@ func (n *Node) accept(r record.Record, inCache bool, q record.Request, f *forger
 	}
 	if code := n.shelves.outdated(r, inCache, q.Now); code != wire.CodeNone { // no need to verify what cannot win
 		n.count.recordsStale.Add(1)
+		if code == wire.CodeHeld && !inCache && n.shouldHold(q.Sender, r.Key) { // from anybody else it means nothing
+			n.ledger.brought(r, q.Now)
+		}
 		return code
 	}
 	if err := n.cfg.Validators.Validate(r, q); err != nil {
@@ -202,6 +205,9 @@ func (n *Node) accept(r record.Record, inCache bool, q record.Request, f *forger
 	}
 	if err := n.shelves.keep(r, inCache, n.cfg.Validators, q); err != nil {
 		return n.refuse(r, q, err)
+	}
+	if !inCache {
+		n.ledger.brought(r, q.Now)
 	}
 	n.count.recordsStored.Add(1)
 	n.event(Event{Kind: EventRecordStored, Peer: q.Sender, Key: r.Key})

@@ -103,9 +103,9 @@ func (t *Table) Offer(c Contact, now time.Time) AddResult {
 		switch {
 		case e.ID != c.ID:
 			return t.count(t.refuse(c, RefusedMoved, now))
-		case e.lost && at >= e.next:
+		case e.lost && at-e.checked >= int64(t.cfg.FastInterval):
 			// It speaks again: worth asking before the next scheduled check.
-			e.next = at + int64(t.cfg.FastInterval)
+			e.checked = at
 			return t.count(AddResult{Status: Known, Check: e.Contact, HasCheck: true})
 		}
 		return t.count(AddResult{Status: Known})
@@ -324,9 +324,10 @@ func (t *Table) lose(e *entry, at int64) {
 	e.next = at + t.retry(e)
 }
 
-// retry is the pause before the next check of a lost contact.
+// retry is the pause before the next check of a lost contact: four slow intervals, then twice as long each time. Most are
+// gone for good, and asking costs an attempt to connect; who is back will speak itself.
 func (t *Table) retry(e *entry) int64 {
-	n := min(max(int(e.failures)-t.cfg.MaxFailures, 0), 20)
+	n := min(max(int(e.failures)-t.cfg.MaxFailures, 0)+2, 20)
 	return t.jitter(min(t.cfg.SlowInterval<<n, t.cfg.RetryMax))
 }
 
