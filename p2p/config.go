@@ -65,8 +65,10 @@ type Config struct {
 	// has no TCP, its addresses in Listen name the IP address that it dials from, and nobody tells it how others see it.
 	ListenUDP func(at *net.UDPAddr) (net.PacketConn, error)
 
-	// Relay settings. A client can be reached through StaticRelays; a service relays for others within the
-	// library's limits (2 minutes, 128 KiB per connection). HolePunching upgrades relayed connections.
+	// Relay settings. A host that others cannot dial is reached through StaticRelays, of those that relay. A
+	// service relays for others within the library's limits (2 minutes, 128 KiB per connection); it takes itself
+	// for public unless Reachability says otherwise, because nobody else may be there to tell it. HolePunching
+	// makes relayed connections direct where the routers on the way allow it, trying again while Run runs.
 	DisableRelay bool
 	StaticRelays []peer.AddrInfo
 	RelayService bool
@@ -94,6 +96,16 @@ type Config struct {
 
 	// Logger receives the host's few messages. Nil: silent.
 	Logger *slog.Logger
+
+	punch func(peer.ID) error // of the library's service for hole punching, once the host is made
+}
+
+// reachability is what the host need not find out.
+func (c *Config) reachability() Reachability {
+	if c.Reachability == ReachabilityUnknown && c.RelayService && !c.DisableRelay {
+		return ReachabilityPublic
+	}
+	return c.Reachability
 }
 
 // Limits bounds what peers can take. Zero fields take the default. Everything is fixed by configuration,

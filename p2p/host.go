@@ -32,6 +32,7 @@ type Host struct {
 	router  *peerrouting.Router // nil without protocols to route by
 	book    *book               // nil without a file
 	own     *sockets            // nil: those of the operating system
+	upgrade *upgrader           // nil without hole punching
 	log     *slog.Logger
 
 	closeOnce sync.Once
@@ -71,6 +72,9 @@ func New(cfg Config) (*Host, error) {
 		return nil, fmt.Errorf("p2p: %w", errors.Join(err, inner.Close(), own.Close()))
 	}
 	h.own = own
+	if cfg.punch != nil {
+		h.upgrade = newUpgrader(inner, cfg.punch, h.log)
+	}
 	return h, nil
 }
 
@@ -206,6 +210,9 @@ func (h *Host) Connected(p peer.ID) bool {
 	}
 }
 
+// Direct tells whether there is a connection to p that goes through no relay.
+func (h *Host) Direct(p peer.ID) bool { return h.h.Network().Connectedness(p) == network.Connected }
+
 // Peers returns the connected peers.
 func (h *Host) Peers() []peer.ID { return h.h.Network().Peers() }
 
@@ -239,8 +246,14 @@ func (h *Host) EnforceGate() int {
 	return closed
 }
 
-// Run saves the address book from time to time until ctx ends. Without a book it only waits.
+// Run saves the address book from time to time and makes relayed connections direct, until ctx ends. Without a book and hole punching
+// it only waits.
 func (h *Host) Run(ctx context.Context) error {
+	if h.upgrade != nil {
+		var upgrading sync.WaitGroup
+		upgrading.Go(func() { h.upgrade.run(ctx) })
+		defer upgrading.Wait()
+	}
 	if h.book == nil {
 		<-ctx.Done()
 		return nil
@@ -259,6 +272,9 @@ func (h *Host) Close() error {
 			h.router.Close()
 		}
 		h.closeErr = errors.Join(saveErr, h.h.Close(), h.own.Close())
+		if h.upgrade != nil {
+			h.upgrade.close()
+		}
 	})
 	return h.closeErr
 }

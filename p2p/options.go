@@ -13,6 +13,7 @@ import (
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	libp2ptls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
@@ -86,7 +87,10 @@ func reach(cfg *Config) libp2p.Option {
 			opts = append(opts, libp2p.EnableRelayService())
 		}
 		if cfg.HolePunching {
-			opts = append(opts, libp2p.EnableHolePunching())
+			opts = append(opts, libp2p.EnableHolePunching(func(s *holepunch.Service) error {
+				cfg.punch = s.DirectConnect
+				return nil
+			}))
 		}
 	}
 	if cfg.AutoNAT {
@@ -95,7 +99,7 @@ func reach(cfg *Config) libp2p.Option {
 	if cfg.NATPortMap {
 		opts = append(opts, libp2p.NATPortMap())
 	}
-	switch cfg.Reachability {
+	switch cfg.reachability() {
 	case ReachabilityPublic:
 		opts = append(opts, libp2p.ForceReachabilityPublic())
 	case ReachabilityPrivate:

@@ -17,15 +17,16 @@ import (
 
 // lane is the client's end of a kept stream. It carries one call at a time and belongs to that call.
 type lane struct {
-	s     network.Stream
-	in    frameReader
-	used  time.Time   // end of the last call
-	timer *time.Timer // aborts a call that has only the node's deadline
-	late  atomic.Bool // the timer has fired
+	s       network.Stream
+	in      frameReader
+	used    time.Time   // end of the last call
+	timer   *time.Timer // aborts a call that has only the node's deadline
+	late    atomic.Bool // the timer has fired
+	limited bool        // it goes through a relay
 }
 
 func newLane(s network.Stream) *lane {
-	l := &lane{s: s}
+	l := &lane{s: s, limited: s.Conn().Stat().Limited}
 	l.timer = time.AfterFunc(time.Hour, func() {
 		l.late.Store(true)
 		l.abort()
@@ -140,7 +141,7 @@ func (n *Node) release(p *peerState) {
 // exchange sends one request and awaits the answer, over a kept stream if there is one.
 func (n *Node) exchange(ctx context.Context, p *peerState, m Method, data []byte) ([]byte, error) {
 	if !n.forcePython(ctx) {
-		if l := p.take(); l != nil {
+		if l := p.take(n.h); l != nil {
 			out, err := n.callLane(ctx, p, l, m, data)
 			if !errors.Is(err, errNotSent) {
 				return out, err

@@ -8,6 +8,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
+
+	"github.com/hypertensor-blockchain/mesh/p2p"
 )
 
 // peerState is what the node keeps about one peer while it is connected or called.
@@ -65,8 +67,8 @@ func (n *Node) forget(p *peerState) {
 	p.closeAll()
 }
 
-// take returns the lane that was used last, or nil.
-func (p *peerState) take() *lane {
+// take returns the lane that was used last, or nil. A lane through a relay is left when there is a direct connection by now.
+func (p *peerState) take(h *p2p.Host) *lane {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for len(p.idle) > 0 {
@@ -74,7 +76,7 @@ func (p *peerState) take() *lane {
 		l := p.idle[last]
 		p.idle[last] = nil
 		p.idle = p.idle[:last]
-		if !l.s.Conn().IsClosed() {
+		if !l.s.Conn().IsClosed() && (!l.limited || !h.Direct(p.id)) {
 			return l
 		}
 		l.close()

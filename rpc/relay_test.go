@@ -62,6 +62,23 @@ func TestRelayedCalls(t *testing.T) {
 		if _, err := client.Call(ctx, hidden.ID(), "Test.direct", nil); rpc.CodeOf(err) != rpc.Unavailable || !rpc.IsRemote(err) {
 			t.Errorf("python %v: direct only: %v", python, err)
 		}
+		if !python {
+			// the kept stream goes through the relay; with a direct connection the next call leaves it
+			if err := hidden.Libp2p().Connect(network.WithForceDirectDial(ctx, "test"), caller.AddrInfo()); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "a direct connection", func() bool { return caller.Direct(hidden.ID()) })
+			if _, err := client.Call(ctx, hidden.ID(), "Test.direct", nil); err != nil {
+				t.Errorf("direct call: %v", err)
+			}
+			for _, c := range caller.Libp2p().Network().ConnsToPeer(hidden.ID()) {
+				if !c.Stat().Limited {
+					if err := c.Close(); err != nil {
+						t.Error(err)
+					}
+				}
+			}
+		}
 		s := openStream(ctx, t, client, server, "Test.sum")
 		if err := s.CloseSend(); err != nil {
 			t.Error(err)
