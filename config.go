@@ -58,13 +58,15 @@ type Config struct {
 	NewSwarm bool
 	// Python lets nodes of the Python mesh into the swarm: their wire, their signatures, their free node IDs.
 	Python bool
-	// DisableRelay, RelayService, HolePunching, AutoNAT, StaticRelays, NATPortMap are as in [p2p.Config].
+	// DisableRelay, RelayService, HolePunching, AutoNAT, StaticRelays, NATPortMap, Reachability are as in [p2p.Config]. Without
+	// StaticRelays the peers of Bootstrap are tried, which relay if they run with RelayService.
 	DisableRelay bool
 	RelayService bool
 	HolePunching bool
 	AutoNAT      bool
 	NATPortMap   bool
 	StaticRelays []peer.AddrInfo
+	Reachability p2p.Reachability
 	Limits       p2p.Limits
 	// Rate bounds the calls of one peer; default 200 per second, 1,000 at once. Who goes on after 100 refusals is banned.
 	Rate auth.Rate

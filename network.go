@@ -33,11 +33,15 @@ func (n *Node) openNetwork(ctx context.Context) (func() error, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mesh: %w", err)
 	}
+	relays := n.cfg.StaticRelays
+	if len(relays) == 0 {
+		relays = bootstrap
+	}
 	host, err := p2p.New(p2p.Config{
 		Key: n.cfg.Key, Listen: n.cfg.Listen, Announce: n.cfg.Announce, Gate: n.bans.Gate(n.members.Load()), Allow: allow,
 		Namespace: namespace, PythonCompat: n.cfg.Python, DisableRelay: n.cfg.DisableRelay, RelayService: n.cfg.RelayService,
-		HolePunching: n.cfg.HolePunching, AutoNAT: n.cfg.AutoNAT, NATPortMap: n.cfg.NATPortMap, StaticRelays: n.cfg.StaticRelays,
-		Limits: n.cfg.Limits, AddressBook: n.file("peers.json"), UserAgent: n.cfg.Version, Logger: n.log.With("part", "p2p"),
+		HolePunching: n.cfg.HolePunching, AutoNAT: n.cfg.AutoNAT, NATPortMap: n.cfg.NATPortMap, StaticRelays: relays,
+		Reachability: n.cfg.Reachability, Limits: n.cfg.Limits, AddressBook: n.file("peers.json"), UserAgent: n.cfg.Version, Logger: n.log.With("part", "p2p"),
 	})
 	var taken *p2p.AddrInUseError
 	if errors.As(err, &taken) {

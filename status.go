@@ -33,6 +33,8 @@ type Status struct {
 	Detail   string         `json:"detail,omitempty"` // what is waited for
 	Started  time.Time      `json:"started"`
 	Addrs    []string       `json:"addrs"`
+	// Reachability is whether others can dial the node: public, private, or unknown while nobody has tried.
+	Reachability string `json:"reachability,omitempty"`
 
 	Block       chain.BlockNumber `json:"block"`
 	HeadAge     float64           `json:"head_age_seconds"` // since the last head came
@@ -91,7 +93,7 @@ func (n *Node) Status() Status {
 		s.Alive = len(n.beats.online())
 	}
 	if h := n.host.Load(); h != nil {
-		s.Peers = len(h.Peers())
+		s.Peers, s.Reachability = len(h.Peers()), h.Reachability().String()
 		for _, a := range h.Addrs() {
 			s.Addrs = append(s.Addrs, a.String())
 		}

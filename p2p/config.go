@@ -25,6 +25,18 @@ const (
 	ReachabilityPrivate                     // nobody can; relays are needed
 )
 
+// String is one word.
+func (r Reachability) String() string {
+	switch r {
+	case ReachabilityPublic:
+		return "public"
+	case ReachabilityPrivate:
+		return "private"
+	default:
+		return "unknown"
+	}
+}
+
 // Config describes a host. Key is required; every other zero value is a usable default.
 type Config struct {
 	// Key is the identity; two hosts with one key knock each other out.

@@ -136,6 +136,22 @@ func (h *Host) Libp2p() host.Host { return h.h }
 // ID returns the host's peer ID.
 func (h *Host) ID() peer.ID { return h.h.ID() }
 
+// Reachability returns what the host was told, or has found out, about whether others can dial it.
+func (h *Host) Reachability() Reachability {
+	lib, ok := h.h.(interface{ Reachability() network.Reachability })
+	if !ok {
+		return ReachabilityUnknown
+	}
+	switch lib.Reachability() {
+	case network.ReachabilityPublic:
+		return ReachabilityPublic
+	case network.ReachabilityPrivate:
+		return ReachabilityPrivate
+	default:
+		return ReachabilityUnknown
+	}
+}
+
 // Addrs returns the addresses told to others, each ending in /p2p/<id>.
 func (h *Host) Addrs() []multiaddr.Multiaddr {
 	addrs, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: h.ID(), Addrs: h.h.Addrs()})

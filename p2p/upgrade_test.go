@@ -84,6 +84,9 @@ func TestRelayedConnectionsAreUpgraded(t *testing.T) {
 	relay := newUpgradeHost(t, Config{RelayService: true}) // public, because it relays
 	private := Config{StaticRelays: []peer.AddrInfo{relay.AddrInfo()}, Reachability: ReachabilityPrivate, HolePunching: true}
 	hidden, caller := newUpgradeHost(t, private), newUpgradeHost(t, private)
+	if relay.Reachability() != ReachabilityPublic || hidden.Reachability() != ReachabilityPrivate {
+		t.Errorf("relay is %s, the node behind it %s", relay.Reachability(), hidden.Reachability())
+	}
 	via, err := multiaddr.NewMultiaddr(relay.Addrs()[0].String() + "/p2p-circuit")
 	if err != nil {
 		t.Fatal(err)

@@ -152,6 +152,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"node", "run", "--subnet-id", "1", "--data-dir", "x", "--initial-peers", "/ip4/1.2.3.4/tcp/1"}, "--initial-peers"},
 		{[]string{"node", "run", "--subnet-id", "1", "--data-dir", "x", "--genesis", "0x1"}, "--genesis"},
 		{[]string{"node", "run", "--subnet-id", "1", "--data-dir", "x", "--min-class", "king"}, "--min-class"},
+		{[]string{"node", "run", "--subnet-id", "1", "--data-dir", "x", "--reachability", "maybe"}, "--reachability"},
 		{[]string{"node", "run", "--subnet-id", "1", "--data-dir", "x", "--new-swarm", "--initial-peers", "y"}, "exclude"},
 		{[]string{"bootnode", "--log-level", "loud"}, "--log-level"},
 	} {

@@ -37,6 +37,7 @@ type nodeFlags struct {
 	holePunching, autoNAT   bool
 	natPortMap              bool
 	staticRelays            []string
+	reachability            string
 	hotkey, passwordFile    string
 	publicName              string
 	updatePeriod            time.Duration
@@ -61,7 +62,8 @@ func (n *nodeFlags) register(f *pflag.FlagSet) {
 	f.BoolVar(&n.holePunching, "hole-punching", false, "upgrade relayed connections to direct ones")
 	f.BoolVar(&n.autoNAT, "auto-nat", false, "help others to find out whether they can be reached")
 	f.BoolVar(&n.natPortMap, "nat-port-map", false, "ask the router for a port")
-	f.StringSliceVar(&n.staticRelays, "static-relays", nil, "multiaddr of relays to be reachable by; may be repeated")
+	f.StringSliceVar(&n.staticRelays, "static-relays", nil, "multiaddr of relays to be reachable by; default the peers that it joins by, if they relay; may be repeated")
+	f.StringVar(&n.reachability, "reachability", "unknown", "whether others can dial this node: public, private, or unknown, which asks those that run with --auto-nat; with --relay-service unknown is public")
 	f.StringVar(&n.status, "status", "127.0.0.1:0", "loopback `address` where the state is served as JSON, written to status.addr in the data folder; empty: none")
 	f.BoolVar(&n.withParent, "with-parent", false, "stop when stdin ends")
 	if err := f.MarkHidden("with-parent"); err != nil {
@@ -105,6 +107,9 @@ func (n *nodeFlags) config(log *slog.Logger, version string) (mesh.Config, error
 	if c.StaticRelays, err = p2p.ParsePeers(n.staticRelays); err != nil {
 		return c, usagef("--static-relays: %w", err)
 	}
+	if c.Reachability, err = parseReachability(n.reachability); err != nil {
+		return c, err
+	}
 	if c.Key, err = n.key(log); err != nil {
 		return c, err
 	}
@@ -121,6 +126,15 @@ func parseClass(s string) (chain.Class, error) {
 		}
 	}
 	return 0, usagef("--min-class %q: want registered, idle, included or validator", s)
+}
+
+func parseReachability(s string) (p2p.Reachability, error) {
+	for r := p2p.ReachabilityUnknown; r <= p2p.ReachabilityPrivate; r++ {
+		if strings.EqualFold(s, r.String()) {
+			return r, nil
+		}
+	}
+	return 0, usagef("--reachability %q: want public, private or unknown", s)
 }
 
 // key reads the peer key; the default one in the data folder is made when it does not exist.
