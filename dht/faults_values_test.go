@@ -3,6 +3,8 @@ package dht_test
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 
 	"github.com/hypertensor-blockchain/mesh/dht"
 	"github.com/hypertensor-blockchain/mesh/dht/wire"
+	"github.com/hypertensor-blockchain/mesh/identity"
 	"github.com/hypertensor-blockchain/mesh/record"
 	"github.com/hypertensor-blockchain/mesh/record/msgpack"
 )
@@ -122,5 +125,87 @@ func TestFaultGetsWriteIntoTheStorage(t *testing.T) {
 	}
 	if got := held(m[0], "key"); must(got.Entries[0].Decode()) != "mine" {
 		t.Error("a reader changed the storage")
+	}
+}
+
+// TestFaultMarkerTextInValues: the text "[signature:...]" was cut out of every value by whoever read it, wherever it stood, which damaged
+// values that happened to contain it and let anybody make values that no longer decoded. Here only what stands at the very end of a value
+// with an owner is a signature, and all other values come back byte for byte.
+func TestFaultMarkerTextInValues(t *testing.T) {
+	cfg := quiet()
+	o := newOwner(t, identity.Ed25519)
+	cfg.Validators = record.NewChain(record.NewSignature(o.key, record.SignatureConfig{}))
+	m := swarm(t, 4, cfg)
+	ctx := testContext(t)
+	texts := []any{
+		"[signature:AAAA]", "before[signature:AAAA]after", "[signature:]", "[signature:", "[signature:a][signature:b]",
+		[]byte("[signature:AAAA]"), []any{"[signature:x", "y]"}, map[string]any{"[signature:a]": "[owner:b]"}, "[owner:ssh-ed25519 AAAA]",
+	}
+	for i, text := range texts {
+		want := pack(text)
+		for _, subkey := range []any{nil, "plain", []byte("mine" + o.marker)} {
+			key := record.KeyOfText(fmt.Sprint("key", i, subkey == nil))
+			if res, err := m[0].Store(ctx, dht.StoreRequest{Key: key, Subkey: subkey, Value: text, Expiration: in(time.Minute)}); err != nil || !res.OK() {
+				t.Fatalf("%q under %q: %v", text, subkey, err)
+			}
+			for _, x := range m {
+				v, err := x.Get(ctx, key, dht.Latest())
+				if err != nil {
+					t.Fatalf("%q under %q: %v", text, subkey, err)
+				}
+				got := v.Raw
+				if subkey != nil {
+					e, _ := v.Entry(subkey)
+					got = e.Raw
+				}
+				if string(got) != string(want) {
+					t.Errorf("%q under %q came back as %q", text, subkey, got)
+				}
+			}
+		}
+	}
+	// A signature that stands anywhere but at the end is none, and a second one does not help.
+	s := newStranger(t)
+	good := o.sign(sub("owned", []byte(o.marker), pack("v"), in(time.Minute)))
+	twice, inside, foreign := good, good, newOwner(t, identity.Ed25519).sign(good)
+	twice.Value = append(slices.Clone(good.Value), "[signature:AAAA]"...)
+	inside.Value = append(slices.Clone(good.Value), pack("w")...)
+	for i, code := range s.store(m[0], false, twice, inside, foreign, good) {
+		if want := map[bool]wire.Code{true: wire.CodeStored, false: wire.CodeInvalid}[i == 3]; code != want {
+			t.Errorf("record %d: %v, want %v", i, code, want)
+		}
+	}
+}
+
+// TestFaultNestedOwners: owner markers inside each other, cut off or beside each other were read differently by different readers, so that
+// a record could be taken for somebody's who never signed it. Here every marker must be whole and all must name one key: the signer's.
+func TestFaultNestedOwners(t *testing.T) {
+	cfg := quiet()
+	cfg.Validators = record.NewChain(record.NewSignature(nil, record.SignatureConfig{}))
+	m := launch(t, cfg)
+	s := newStranger(t)
+	victim, evil := newOwner(t, identity.Ed25519), newOwner(t, identity.RSA)
+	cut := func(marker string) string { return strings.TrimSuffix(marker, "]") }
+	subkeys := []string{
+		victim.marker, "[owner:" + victim.marker, "[owner:" + evil.marker, cut(victim.marker), cut(evil.marker),
+		victim.marker + evil.marker, evil.marker + victim.marker, evil.marker + cut(victim.marker), cut(victim.marker) + evil.marker,
+		"[owner:]" + evil.marker, "[owner:[owner:" + victim.marker + "]]", strings.Replace(evil.marker, "[owner:", "[owner: ", 1),
+		strings.Replace(evil.marker, "]", " comment]", 1), evil.marker + "[owner:x]", "[owner:\n" + evil.marker,
+	}
+	for _, k := range subkeys {
+		for _, form := range []any{k, []byte(k), msgpack.Tuple{k}, msgpack.Tuple{k, victim.marker}} {
+			if code := s.store(m, false, evil.sign(sub("key", form, pack("forged"), in(time.Minute))))[0]; code != wire.CodeInvalid {
+				t.Errorf("%q: %v", form, code)
+			}
+		}
+	}
+	if m.Stats().Records != 0 {
+		t.Errorf("%d records stored", m.Stats().Records)
+	}
+	// The same key twice is one owner.
+	for _, k := range []any{evil.marker, []byte("x" + evil.marker + "y" + evil.marker), msgpack.Tuple{int64(1), evil.marker}} {
+		if code := s.store(m, false, evil.sign(sub("key", k, pack("own"), in(time.Minute))))[0]; code != wire.CodeStored {
+			t.Errorf("%q: %v", k, code)
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package dht_test
 
 import (
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -8,6 +11,8 @@ import (
 
 	"github.com/hypertensor-blockchain/mesh/dht"
 	"github.com/hypertensor-blockchain/mesh/dht/wire"
+	"github.com/hypertensor-blockchain/mesh/identity"
+	"github.com/hypertensor-blockchain/mesh/kad"
 	"github.com/hypertensor-blockchain/mesh/record"
 	"github.com/hypertensor-blockchain/mesh/record/msgpack"
 )
@@ -94,4 +99,147 @@ func TestFaultStoreResultOfTheLastReplica(t *testing.T) {
 	if (err == nil) != (accepted > older) || accepted != res.Accepted || older != res.Older || accepted+older != 4 || older == 0 {
 		t.Errorf("accepted %d, older %d: %+v, %v", accepted, older, res, err)
 	}
+}
+
+// TestFaultEqualExpirations: of two writes in one tick of the clock one was lost without a word, and nodes differed on which. Here every
+// node settles on the same one, and a writer whose record is not taken is told so.
+func TestFaultEqualExpirations(t *testing.T) {
+	for _, python := range []bool{false, true} {
+		t.Run(fmt.Sprintf("python %v", python), func(t *testing.T) {
+			cfg := quiet()
+			cfg.Python, cfg.Replicas = python, 4
+			m := swarm(t, 6, cfg)
+			settle(t, m)
+			ctx := testContext(t)
+			small, large := "a", "b"
+			put := func(x *member, key record.Key, subkey any, value string, e time.Time) dht.StoreResult {
+				res, _ := x.Store(ctx, dht.StoreRequest{Key: key, Subkey: subkey, Value: value, Expiration: e})
+				return res
+			}
+			read := func(x *member, key record.Key, subkey any) any {
+				v, err := x.Get(ctx, key, dht.Latest())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if subkey == nil {
+					return must(v.Decode())
+				}
+				e, _ := v.Entry(subkey)
+				return must(e.Decode())
+			}
+			for i, subkey := range []any{nil, "s"} {
+				// One after the other: the second writer learns what became of its record.
+				for j, order := range [][2]string{{small, large}, {large, small}} {
+					key, e := record.KeyOfText(fmt.Sprint("in turn", i, j)), in(time.Minute)
+					if first := put(m[1], key, subkey, order[0], e); first.Failure() != nil {
+						t.Fatal(first.Failure())
+					}
+					second := put(m[2], key, subkey, order[1], e)
+					want, told := large, order[1] == large && second.Accepted == 4 || order[1] == small && second.Older == 4 && second.Failure() != nil
+					if python { // as Python nodes do: the first stays
+						want, told = order[0], second.Older == 4 && second.Failure() != nil
+					}
+					if !told {
+						t.Errorf("%v: the second writer was told %+v", order, second)
+					}
+					for _, x := range m {
+						if got := read(x, key, subkey); got != want {
+							t.Errorf("%v: read %v, want %v", order, got, want)
+						}
+					}
+				}
+				// At once, again and again: whatever arrives where first, all readers agree, and nobody lost believes that it won.
+				for j := range 20 {
+					key, e := record.KeyOfText(fmt.Sprint("at once", i, j)), in(time.Minute)
+					var results [2]dht.StoreResult
+					var wg sync.WaitGroup
+					for k, value := range []string{small, large} {
+						wg.Go(func() { results[k] = put(m[3+k], key, subkey, value, e) })
+					}
+					wg.Wait()
+					first := read(m[0], key, subkey)
+					for _, x := range m[1:] {
+						if got := read(x, key, subkey); got != first {
+							t.Fatalf("round %d: one node reads %v, another %v", j, first, got)
+						}
+					}
+					if !python && (first != large || results[1].Accepted != 4) {
+						t.Errorf("round %d: %v won, the larger was accepted by %d", j, first, results[1].Accepted)
+					}
+					for _, r := range results {
+						if r.Accepted+r.Older != 4 {
+							t.Errorf("round %d: accepted by %d, refused as older by %d of 4", j, r.Accepted, r.Older)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestFaultCommitsAreNotHandedOver: half of the epoch long nodes took commits, and then no more, not even from each other: a node that
+// joined later never got those that it should hold. Here it gets them, from several of their holders; and a latecomer who commits, with
+// another's help, still gets nothing in.
+func TestFaultCommitsAreNotHandedOver(t *testing.T) {
+	var c clock
+	c.set(7, 200)
+	cfg := quiet()
+	cfg.Replicas = 4
+	m, owners := subnet(t, 6, cfg, &c, record.PhasesConfig{})
+	ctx := testContext(t)
+	key := record.CommitKey(7)
+	for i, x := range m {
+		res, err := x.Store(ctx, dht.StoreRequest{Key: key, Subkey: owners[i].name, Value: fmt.Sprint("commit ", i), Expiration: in(time.Minute)})
+		if err != nil || res.Accepted != 4 {
+			t.Fatalf("commit %d: %+v, %v", i, res, err)
+		}
+	}
+	c.set(7, 700)
+	var late owner // nearer to the key than anybody
+	for late = newOwner(t, identity.Ed25519); !kad.Nearer(kad.ID(key), kad.IDFromPeer(late.id), nearestFirst(m, key)[0].ID()); {
+		late = newOwner(t, identity.Ed25519)
+	}
+	newcomer := citizen(t, withBootstrap(cfg, m[0]), &c, record.PhasesConfig{}, late)
+	eventually(t, "the newcomer holds all commits", func() bool {
+		v := held(newcomer, "commit_epoch_7")
+		return v != nil && len(v.Entries) == len(m)
+	})
+	// Two who would plant a commit now, at every node.
+	evil := newOwner(t, identity.Ed25519)
+	forged := evil.sign(record.Record{Key: key, Subkey: must(record.SubkeyOf(evil.name)), Value: pack("late"), Expiration: record.ExpirationAt(in(time.Minute))})
+	for range 2 {
+		s := newStranger(t)
+		for _, x := range append(m, newcomer) {
+			for range 5 {
+				if code := s.store(x, false, forged)[0]; code != wire.CodeInvalid {
+					t.Errorf("a late commit: %v", code)
+				}
+			}
+		}
+	}
+}
+
+// TestFaultLateCommitsDieWithTheirHolders: nor did anybody restore the copies of commits that were lost with their holders.
+func TestFaultLateCommitsDieWithTheirHolders(t *testing.T) {
+	var c clock
+	c.set(7, 200)
+	cfg := quiet()
+	cfg.Replicas, cfg.RepublishInterval, cfg.CheckInterval, cfg.CallTimeout = 5, 300*time.Millisecond, 50*time.Millisecond, 2*time.Second
+	m, owners := subnet(t, 9, cfg, &c, record.PhasesConfig{})
+	key := record.CommitKey(7)
+	order := nearestFirst(m, key)
+	author := order[8] // who holds its own commit is no voucher for it
+	name := owners[slices.Index(m, author)].name
+	res, err := author.Store(testContext(t), dht.StoreRequest{Key: key, Subkey: name, Value: "commit", Expiration: in(2 * time.Minute)})
+	if err != nil || res.Accepted != 5 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	c.set(7, 700)
+	for _, x := range order[:2] {
+		_ = x.Host.Close() // no goodbye
+	}
+	for _, x := range order[:2] {
+		x.end()
+	}
+	eventually(t, "five copies again", func() bool { return copies(order[2:], key) >= 5 })
 }

@@ -15,6 +15,9 @@ type finding struct {
 	dict       *record.Dictionary
 }
 
+// owned reports whether it is a dictionary with subkeys that have owners.
+func (f *finding) owned() bool { return f.dict != nil && f.dict.Owned() }
+
 func dictionaryFinding(d record.Dictionary) *finding {
 	if len(d.Entries) == 0 {
 		return nil
@@ -22,7 +25,8 @@ func dictionaryFinding(d record.Dictionary) *finding {
 	return &finding{expiration: d.Latest, dict: &d}
 }
 
-// merge returns the newer of two findings; two dictionaries are joined, the newer entry of each subkey winning.
+// merge returns the newer of two findings; two dictionaries are joined, the newer entry of each subkey winning. A regular
+// value gives way to subkeys that have owners, as in the storage: whoever may write it must not hide them.
 func merge(a, b *finding) *finding {
 	switch {
 	case a == nil:
@@ -32,6 +36,11 @@ func merge(a, b *finding) *finding {
 	case a.dict != nil && b.dict != nil:
 		d := a.dict.Merge(*b.dict)
 		return dictionaryFinding(d)
+	case a.owned() != b.owned():
+		if b.owned() {
+			return b
+		}
+		return a
 	case a.expiration != b.expiration:
 		if b.expiration > a.expiration {
 			return b

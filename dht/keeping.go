@@ -47,7 +47,7 @@ func jitter(d time.Duration) time.Duration {
 }
 
 // handOver gives a node that is new in the table the records that it should hold. Of the nodes that hold a record only
-// the nearest does so.
+// the nearest does so, unless the newcomer will believe none but several.
 func (n *Node) handOver(ctx context.Context, c kad.Contact) {
 	held := n.shelves.all(n.now())
 	if len(held) == 0 {
@@ -56,12 +56,12 @@ func (n *Node) handOver(ctx context.Context, c kad.Contact) {
 	var recs []record.Record
 	var near []kad.Contact
 	var key record.Key
-	give := false
+	give, phase := false, n.phase()
 	for i, h := range held {
 		if i == 0 || h.Key != key {
 			key = h.Key
 			near = n.contacts.nearest(near[:0], kad.ID(key), n.cfg.Replicas, c.ID)
-			give = n.givesTo(kad.ID(key), near, c.ID)
+			give = n.givesTo(kad.ID(key), near, c.ID, n.cfg.Validators.NeedsVouchers(key, phase))
 		}
 		if give {
 			recs = append(recs, h.Record)
@@ -76,9 +76,9 @@ func (n *Node) handOver(ctx context.Context, c kad.Contact) {
 }
 
 // givesTo reports whether this node gives a record to a newcomer: it is the nearest of those that hold it, near being the
-// others, and the newcomer is one of the Replicas nearest now.
-func (n *Node) givesTo(key kad.ID, near []kad.Contact, newcomer kad.ID) bool {
-	if len(near) > 0 && !kad.Nearer(key, n.self, near[0].ID) {
+// others, or all must, and the newcomer is one of the Replicas nearest now.
+func (n *Node) givesTo(key kad.ID, near []kad.Contact, newcomer kad.ID, all bool) bool {
+	if !all && len(near) > 0 && !kad.Nearer(key, n.self, near[0].ID) {
 		return false
 	}
 	nearer := 0
@@ -98,12 +98,15 @@ func (n *Node) givesTo(key kad.ID, near []kad.Contact, newcomer kad.ID) bool {
 const keepDuty = 3
 
 // republish sends the records that this node is among the nearest to again to those that should hold them, except what
-// somebody brought to all of them lately.
+// somebody brought to all of them lately. What several must vouch for all its holders send, every time.
 func (n *Node) republish(ctx context.Context) {
+	phase := n.phase()
+	vouched := func(key record.Key) bool { return n.cfg.Validators.NeedsVouchers(key, phase) }
 	lately := n.now().Add(-n.cfg.RepublishInterval * 3 / 4) // the earliest that its own turn comes again
 	n.ledger.forget(lately)
-	count := n.distribute(ctx, n.held(func(r record.Record) bool { return !n.ledger.since(r, lately) }), func(key kad.ID, near []kad.Contact) []kad.Contact {
-		if len(near) >= keepDuty && kad.Nearer(key, near[keepDuty-1].ID, n.self) {
+	recs := n.held(func(r record.Record) bool { return !n.ledger.since(r, lately) || vouched(r.Key) })
+	count := n.distribute(ctx, recs, func(key kad.ID, near []kad.Contact) []kad.Contact {
+		if len(near) >= keepDuty && kad.Nearer(key, near[keepDuty-1].ID, n.self) && !vouched(record.Key(key)) {
 			return nil
 		}
 		return near[:min(len(near), n.cfg.Replicas-1)]

@@ -3,6 +3,8 @@ package dht
 import (
 	"bytes"
 	"errors"
+	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -139,16 +141,11 @@ func (s *shelves) outdated(r record.Record, inCache bool, now time.Time) wire.Co
 func (s *shelves) answer(r *wire.FindResult, key record.Key, after []byte, pages bool, budget int, now time.Time) (cut bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	shelf := s.storage
-	stored, okStored := s.storage.Expiration(key, now)
-	cached, okCached := s.cache.Expiration(key, now)
-	switch {
-	case !okStored && !okCached:
+	shelf, both := s.shelfOf(key, now)
+	if shelf == nil {
 		return false
-	case okCached && (!okStored || cached > stored):
-		shelf = s.cache
 	}
-	if len(after) == 0 && shelf.WireSize(key) <= budget {
+	if !both && len(after) == 0 && shelf.WireSize(key) <= budget {
 		value, form, expiration := shelf.AppendWire(make([]byte, 0, shelf.WireSize(key)+16), key, now)
 		if len(value) <= budget {
 			r.Value, r.Expiration = value, float64(expiration)
@@ -163,23 +160,59 @@ func (s *shelves) answer(r *wire.FindResult, key record.Key, after []byte, pages
 	if !ok {
 		return true // a regular value that does not fit now: asked for alone, it will
 	}
-	var page record.Dictionary
+	if both {
+		cached, _ := s.cache.Subkeys(key, after, now)
+		entries = slices.Values(record.Dictionary{Entries: slices.Collect(entries)}.Merge(record.Dictionary{Entries: slices.Collect(cached)}).Entries)
+	}
+	return page(r, entries, pages, budget)
+}
+
+// shelfOf returns the shelf to answer from, nil if neither has the key: the one with the fresher value. If both have
+// dictionaries, which only together are what this node knows, it is the storage, and both is true. A plain copy never
+// hides subkeys that have owners.
+func (s *shelves) shelfOf(key record.Key, now time.Time) (shelf *record.Storage, both bool) {
+	stored, okStored := s.storage.Expiration(key, now)
+	cached, okCached := s.cache.Expiration(key, now)
+	switch {
+	case !okStored && !okCached:
+		return nil, false
+	case !okCached:
+		return s.storage, false
+	case !okStored:
+		return s.cache, false
+	}
+	ours, dictionary := s.storage.Subkeys(key, nil, now)
+	_, copied := s.cache.Subkeys(key, nil, now)
+	switch {
+	case dictionary && copied:
+		return s.storage, true
+	case dictionary && (record.Dictionary{Entries: slices.Collect(ours)}).Owned():
+		return s.storage, false
+	case cached > stored:
+		return s.cache, false
+	}
+	return s.storage, false
+}
+
+// page fills in as many entries as fit into budget bytes and reports whether it had to leave some out.
+func page(r *wire.FindResult, entries iter.Seq[record.Entry], pages bool, budget int) (cut bool) {
+	var d record.Dictionary
 	size := 64
 	for e := range entries {
 		if size += len(e.Subkey) + len(e.Value) + 16; size > budget {
 			cut = true
 			break
 		}
-		page.Entries = append(page.Entries, e)
-		page.Latest = max(page.Latest, e.Expiration)
+		d.Entries = append(d.Entries, e)
+		d.Latest = max(d.Latest, e.Expiration)
 	}
-	if cut && len(page.Entries) == 0 {
+	if cut && len(d.Entries) == 0 {
 		return true
 	}
 	if pages && cut {
-		r.Cursor = page.Entries[len(page.Entries)-1].Subkey
+		r.Cursor = d.Entries[len(d.Entries)-1].Subkey
 	}
-	r.Type, r.Value, r.Expiration = wire.FoundDictionary, page.Append(make([]byte, 0, size)), float64(page.Latest)
+	r.Type, r.Value, r.Expiration = wire.FoundDictionary, d.Append(make([]byte, 0, size)), float64(d.Latest)
 	return cut
 }
 

@@ -38,6 +38,12 @@ func (d Dictionary) Find(subkey []byte) (Entry, bool) {
 	return Entry{}, false
 }
 
+// Owned reports whether a subkey belongs to an owner. What has owners is displaced by their own records only: a regular value gives way,
+// however late it expires.
+func (d Dictionary) Owned() bool {
+	return slices.ContainsFunc(d.Entries, func(e Entry) bool { return bytes.Contains(e.Subkey, []byte(ownerOpen)) })
+}
+
 // Clone returns a copy that shares no memory.
 func (d Dictionary) Clone() Dictionary {
 	d.Entries = slices.Clone(d.Entries)
