@@ -48,6 +48,8 @@ const (
 	StopExhausted
 	// StopMaxAsks means that the question limit was reached.
 	StopMaxAsks
+	// StopLies means that somebody lied; see LookupConfig.StopOnLies.
+	StopLies
 	// StopFound is the caller's: what was found suffices.
 	StopFound
 	// StopDeadline is the caller's: time is over.
@@ -81,6 +83,7 @@ type TargetStats struct {
 	Failed   int
 	Hops     int // length of the longest chain of answers
 	Restarts int // times that a path dropped implausible contacts
+	Liars    int // nodes that are doubted: what they named does not answer, or cannot be true
 }
 
 // Step is one question of a search, for traces.
@@ -126,6 +129,8 @@ func (r StopReason) String() string {
 		return "exhausted"
 	case StopMaxAsks:
 		return "max-asks"
+	case StopLies:
+		return "lies"
 	case StopFound:
 		return "found"
 	case StopDeadline:

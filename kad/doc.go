@@ -18,6 +18,9 @@
 //     is returned by [Table.Nearest].
 //   - [Lookup]: a step machine for many targets at once, with disjoint paths, early
 //     finish, bounded answers, doubt about implausible ones, and stop reasons.
+//   - [Defence]: how widely an operation searches: one path, and where that gives a reason
+//     for doubt disjoint paths, and at last the whole region of the key; [Places] is where a
+//     store then goes.
 //   - [Region], [SizeEstimator] and [RTT]: how large the swarm is, which part of the
 //     space a key's replicas occupy, and how long to wait for an answer.
 //

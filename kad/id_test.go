@@ -235,36 +235,47 @@ func TestRegion(t *testing.T) {
 	}
 }
 
-func TestSecondLook(t *testing.T) {
+// A swarm that grows, a key that is searched again and again, and a table that disagrees.
+func TestSizeIsTrustedWithReason(t *testing.T) {
 	w := &world{}
 	for i := range 2_000 {
 		w.contacts = append(w.contacts, testContact(i))
 	}
-	again := 0
-	rng := rand.New(rand.NewPCG(5, 5))
-	for range 500 {
-		key := kad.RandomID(rng)
-		if targets, _ := kad.SecondLook(key, w.nearest(key, 8), 2_000, 8, 4); len(targets) > 0 {
-			again++
-		}
+	rng := rand.New(rand.NewPCG(6, 6))
+	var e kad.SizeEstimator
+	hot := kad.RandomID(rng)
+	for range 50 {
+		e.Observe(hot, w.nearest(hot, 20))
 	}
-	if again > 25 {
-		t.Errorf("%d of 500 normal places are looked at again", again)
+	if _, sure := e.Size(); sure {
+		t.Error("one key makes sure")
 	}
-	key := kad.RandomID(rng)
-	if targets, paths := kad.SecondLook(key, w.nearest(key, 8), 200, 8, 4); len(targets) != 6 || targets[0] != key || paths != 4 {
-		t.Errorf("crowded: %d targets, %d paths", len(targets), paths)
+	small := &world{contacts: w.contacts[:200]}
+	for range 33 {
+		target := kad.RandomID(rng)
+		e.Observe(target, small.nearest(target, 20))
 	}
-	if targets, paths := kad.SecondLook(key, w.nearest(key, 8), 20_000, 8, 4); len(targets) != 1 || paths != 8 {
-		t.Errorf("thin: %d targets, %d paths", len(targets), paths)
+	if size, sure := e.Size(); !sure || math.Abs(size/200-1) > 0.25 {
+		t.Errorf("200 nodes: %.0f, %v", size, sure)
 	}
-	for _, near := range [][]kad.Contact{nil, w.nearest(key, 1), w.nearest(key, 3)} {
-		if targets, _ := kad.SecondLook(key, near, 20_000, 8, 4); len(targets) != 0 {
-			t.Errorf("%d contacts of a tiny swarm are doubted", len(near))
-		}
+	e.Anchor(2_000) // the table met the newcomers first
+	if size, sure := e.Size(); sure || size != 2_000 {
+		t.Errorf("the swarm grew: %.0f, %v", size, sure)
 	}
-	if targets, _ := kad.SecondLook(key, w.nearest(key, 8), 0, 8, 4); len(targets) != 0 {
-		t.Error("judged without a size")
+	e.Anchor(0)
+	for range 9 {
+		target := kad.RandomID(rng)
+		e.Observe(target, w.nearest(target, 20))
+	}
+	if size, sure := e.Size(); sure || math.Abs(size/2_000-1) > 0.5 {
+		t.Errorf("the latest lookups see a larger swarm: %.0f, %v", size, sure)
+	}
+	for range 24 {
+		target := kad.RandomID(rng)
+		e.Observe(target, w.nearest(target, 20))
+	}
+	if size, sure := e.Size(); !sure || math.Abs(size/2_000-1) > 0.25 {
+		t.Errorf("all lookups see it: %.0f, %v", size, sure)
 	}
 }
 

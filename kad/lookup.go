@@ -29,6 +29,13 @@ type LookupConfig struct {
 	Paths int
 	// Alpha is the number of questions in flight per path. Default 3 with one path, else 1.
 	Alpha int
+	// Hurry is how far Alpha grows: by one with each question of a path that failed or is
+	// overdue, because where one is gone or lies the next may be too. Default Alpha.
+	Hurry int
+	// StopOnLies ends the search for a target with StopLies as soon as somebody is caught
+	// naming contacts that do not answer, or a list that cannot be true: the caller goes on
+	// with more paths instead of following the one that was led astray.
+	StopOnLies bool
 	// Parallel bounds the questions in flight of the whole lookup. Default 32.
 	Parallel int
 	// TargetsPerCall bounds the targets packed in one question. Default 16.
@@ -45,6 +52,8 @@ type LookupConfig struct {
 	// other) or too dense (Sybils and inventions) puts them aside and goes on with what else
 	// it knows.
 	NetworkSize float64
+	// SizeMargin is the factor by which NetworkSize may be wrong either way. Default 1.
+	SizeMargin float64
 	// SoftTimeout, when set, is how long to wait for a contact before another one is asked
 	// as well; a later answer still counts. Unset: a question holds its slot until it is
 	// answered or failed.
@@ -107,6 +116,10 @@ func (c LookupConfig) withDefaults() LookupConfig {
 		set(&c.Alpha, 3) // Kademlia's alpha
 	}
 	set(&c.Alpha, 1)
+	set(&c.Hurry, c.Alpha)
+	if c.SizeMargin < 1 {
+		c.SizeMargin = 1
+	}
 	set(&c.Parallel, 32)
 	set(&c.TargetsPerCall, 16) // the original's chunk size
 	set(&c.MaxAsks, min(60*c.Paths, 240))
@@ -296,7 +309,7 @@ func (l *Lookup) stall(now time.Time) {
 		}
 		f.stalled = true
 		for _, p := range f.parts {
-			p.s.stalled(p.node)
+			p.s.stalled(l, p.node)
 		}
 	}
 }
@@ -377,7 +390,7 @@ func (l *Lookup) Failed(now time.Time, ask Ask, why FailReason) {
 		return
 	}
 	for _, p := range f.parts {
-		p.s.failed(p, f.stalled, why, now)
+		p.s.failed(l, p, f.stalled, why, now)
 		p.s.settle(l)
 	}
 }
@@ -418,38 +431,3 @@ func (l *Lookup) Reason(target ID) StopReason {
 
 // InFlight returns the number of questions that wait for their outcome.
 func (l *Lookup) InFlight() int { return len(l.flights) }
-
-// Nearest appends up to k contacts that answered, of all paths, nearest to target first.
-// Crowds too dense to be true (see NetworkSize) come last.
-func (l *Lookup) Nearest(dst []Contact, target ID, k int) []Contact {
-	if s := l.byTarget[target]; s != nil {
-		return s.collect(l, dst, k, func(n *cand) bool { return n.state == stateAnswered })
-	}
-	return dst
-}
-
-// Known appends up to k contacts nearest to target that have not failed, whether they
-// were asked or not. Those that only inventors of contacts vouch for come last.
-func (l *Lookup) Known(dst []Contact, target ID, k int) []Contact {
-	if s := l.byTarget[target]; s != nil {
-		return s.collect(l, dst, k, func(n *cand) bool { return n.state != stateFailed })
-	}
-	return dst
-}
-
-// Stats sums up the search for a target.
-func (l *Lookup) Stats(target ID) TargetStats {
-	s := l.byTarget[target]
-	if s == nil {
-		return TargetStats{Target: target}
-	}
-	return s.stats()
-}
-
-// Steps returns a copy of the questions asked for a target in their order.
-func (l *Lookup) Steps(target ID) []Step {
-	if s := l.byTarget[target]; s != nil {
-		return slices.Clone(s.steps)
-	}
-	return nil
-}

@@ -3,6 +3,8 @@ package kad
 import (
 	"encoding/binary"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 )
@@ -118,4 +120,16 @@ func (c near) before(o near, target ID) bool {
 		return c.head < o.head
 	}
 	return CompareDistance(target, c.e.ID, o.e.ID) < 0
+}
+
+// SortNearest sorts contacts by their distance from target, drops those that are named
+// twice, and returns what is left. It works in place.
+func SortNearest(list []Contact, target ID) []Contact {
+	slices.SortFunc(list, func(a, b Contact) int {
+		if c := CompareDistance(target, a.ID, b.ID); c != 0 {
+			return c
+		}
+		return strings.Compare(string(a.Peer), string(b.Peer))
+	})
+	return slices.CompactFunc(list, func(a, b Contact) bool { return a.ID == b.ID && a.Peer == b.Peer })
 }

@@ -21,11 +21,10 @@ func (c *cand) doubted() bool {
 	return c.liar || c.fails >= lieAfter && c.fails > lieAfter*c.oks
 }
 
-// suspect reports whether a candidate is asked only when nobody else is left: it is one of
-// an implausible crowd, or only doubted sources name it.
-func (s *search) suspect(n *cand) bool {
-	if n.crowd || n.seed || len(n.sources) == 0 {
-		return n.crowd
+// hearsay reports whether only doubted sources name a candidate.
+func (s *search) hearsay(n *cand) bool {
+	if n.seed || len(n.sources) == 0 {
+		return false
 	}
 	for _, src := range n.sources {
 		if !s.nodes[src].doubted() {
@@ -34,6 +33,10 @@ func (s *search) suspect(n *cand) bool {
 	}
 	return true
 }
+
+// suspect reports whether a candidate is asked only when nobody else is left: it is one of
+// an implausible crowd, or only doubted sources name it.
+func (s *search) suspect(n *cand) bool { return n.crowd || s.hearsay(n) }
 
 // judge compares the beam of a path with the density of the swarm, and reports whether it
 // put something aside: of a beam too sparse the lists of the sources that named half of it
@@ -59,12 +62,16 @@ func (s *search) judge(l *Lookup, p *path) bool {
 	beam = beam[:max(judgeAtLeast, len(beam)/2)]
 	far := l.contacts[s.nodes[beam[len(beam)-1]].contact].ID
 	expected := l.cfg.NetworkSize * s.target.Xor(far).Fraction() / float64(len(beam))
-	if expected <= tooSparse && expected >= tooDense {
+	sparse, dense := expected/l.cfg.SizeMargin > tooSparse, expected*l.cfg.SizeMargin < tooDense
+	if !sparse && !dense {
 		return false
 	}
-	if expected < tooDense {
+	if dense {
 		s.disperse(l, p)
 		p.restarts++
+		if l.cfg.StopOnLies {
+			s.stop(l, StopLies)
+		}
 		return true
 	}
 	dropped := false
@@ -79,6 +86,9 @@ func (s *search) judge(l *Lookup, p *path) bool {
 	}
 	if dropped {
 		p.restarts++
+		if l.cfg.StopOnLies {
+			s.stop(l, StopLies)
+		}
 	}
 	return dropped
 }
@@ -95,7 +105,7 @@ func (s *search) disperse(l *Lookup, p *path) {
 		}
 		members = append(members, i)
 		dist := s.target.Xor(l.contacts[n.contact].ID).Fraction()
-		if l.cfg.NetworkSize*dist < tooDense*float64(len(members)) {
+		if l.cfg.NetworkSize*l.cfg.SizeMargin*dist < tooDense*float64(len(members)) {
 			last = len(members)
 		}
 	}

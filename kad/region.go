@@ -53,34 +53,6 @@ func (r Region) Targets(limit int) []ID {
 	return targets
 }
 
-const (
-	regionTargets = 6   // subtrees that a crowded region is searched in: 64 times its core
-	crowded       = 3   // times the normal density: 8 random points are that dense once in 1,000
-	thin          = 0.5 // of the normal density: 8 random points are that thin once in 100
-	manyPaths     = 16  // of a second look
-)
-
-// SecondLook judges what a lookup found around a key before a record is stored there, and
-// says how to look again if it should not be believed: nearest are the contacts that
-// answered, nearest first, at least as many as there are replicas, size is the estimate of
-// the swarm. Around a crowded key the whole region is searched, subtree by subtree, because
-// Sybils may hide the others; around a thin one the key is searched on more paths, because
-// colluders may hide all others. The results of both lookups together, sorted, are what
-// SelectReplicas chooses from. Without targets in the answer the first lookup is fine.
-//
-// A read that found nothing may use RegionOf and Region.Targets likewise.
-func SecondLook(key ID, nearest []Contact, size float64, replicas, paths int) (targets []ID, morePaths int) {
-	switch crowd := Crowding(key, nearest[:min(len(nearest), replicas)], size); {
-	case crowd == 0:
-		return nil, 0
-	case crowd >= crowded:
-		return RegionOf(key, size, replicas).Targets(regionTargets), paths
-	case crowd <= thin && len(nearest) >= replicas:
-		return []ID{key}, min(2*paths, manyPaths)
-	}
-	return nil, 0
-}
-
 // ReplicaPolicy says which contacts of a lookup's result hold a record.
 type ReplicaPolicy struct {
 	// Replicas is the number of nearest contacts to take at least. Default 8.

@@ -3,7 +3,6 @@ package kad
 import (
 	"encoding/binary"
 	"slices"
-	"time"
 )
 
 // States of a candidate.
@@ -31,8 +30,10 @@ type cand struct {
 	state   uint8
 	hop     uint16
 	fails   uint16 // of the contacts that only this one named
+	late    uint16 // likewise, overdue
 	oks     uint16
 	seed    bool
+	own     bool // the asker knew it itself
 	liar    bool // its list was judged implausible
 	// crowd is set for contacts that lie too near to each other and to the target to have
 	// got there by chance: Sybils or inventions.
@@ -43,6 +44,7 @@ type cand struct {
 type path struct {
 	list     []int32 // nodes known to the path, nearest first
 	active   int     // questions in flight, overdue ones not counted
+	trouble  int     // questions that failed or were overdue
 	restarts int
 	judged   int // answers in the path when its beam was last judged
 	answers  int
@@ -73,7 +75,7 @@ func newSearch(l *Lookup, target ID, seeds []int32) *search {
 	s.nodes = make([]cand, 0, len(seeds)+2*l.cfg.Beam)
 	for _, c := range seeds {
 		n := s.add(l, c)
-		s.nodes[n].seed, s.nodes[n].hop = true, 1
+		s.nodes[n].seed, s.nodes[n].own, s.nodes[n].hop = true, true, 1
 		s.pool = append(s.pool, n)
 	}
 	slices.SortFunc(s.pool, func(a, b int32) int { return s.compare(l, a, b) })
@@ -226,7 +228,7 @@ func (s *search) candidate(l *Lookup) (number int, node int32) {
 		return 0, noNode
 	}
 	for i := range s.paths {
-		if s.paths[i].active >= l.cfg.Alpha {
+		if p := &s.paths[i]; p.active >= l.cfg.Alpha && p.active >= min(l.cfg.Alpha+p.trouble, l.cfg.Hurry) {
 			continue
 		}
 		// The path with the fewest questions in flight goes first, then the nearest.
@@ -319,94 +321,6 @@ func (s *search) learn(l *Lookup, p *path, node int32) bool {
 	return true
 }
 
-// begin marks a node as asked by a path.
-func (s *search) begin(l *Lookup, number int, node int32, seq uint32, now time.Time) int32 {
-	n, p := &s.nodes[node], &s.paths[number]
-	s.learn(l, p, node) // a seed is drawn
-	if i := slices.Index(s.pool, node); i >= 0 {
-		s.pool = slices.Delete(s.pool, i, i+1)
-	}
-	n.state = stateFlying
-	s.pathOf[node] = int8(number) // at most maxPaths
-	p.active++
-	s.active++
-	s.flying++
-	s.asked++
-	step := Step{Seq: seq, Contact: l.contacts[n.contact].Contact, Path: number, Hop: int(n.hop), Asked: now}
-	if len(n.sources) > 0 {
-		step.From = l.contacts[s.nodes[n.sources[0]].contact].ID
-	}
-	s.steps = append(s.steps, step)
-	return int32(len(s.steps) - 1) // at most MaxAsks
-}
-
-// land takes a question out of flight.
-func (s *search) land(p part, stalled bool) {
-	s.flying--
-	if !stalled {
-		s.active--
-		s.paths[s.pathOf[p.node]].active--
-	}
-}
-
-// stalled takes an overdue question off its path.
-func (s *search) stalled(node int32) {
-	s.nodes[node].state = stateStalled
-	s.active--
-	s.paths[s.pathOf[node]].active--
-}
-
-// answered takes the list of an answer into the path that asked, and returns how many
-// contacts were new to it.
-func (s *search) answered(l *Lookup, pt part, stalled bool, ids []int32, now time.Time) int {
-	s.land(pt, stalled)
-	s.answers++
-	p := &s.paths[s.pathOf[pt.node]]
-	p.answers++
-	from := &s.nodes[pt.node]
-	from.state = stateAnswered
-	hop := from.hop
-	s.hops = max(s.hops, int(hop))
-	for _, src := range from.sources {
-		s.nodes[src].oks++
-	}
-	step := &s.steps[pt.step]
-	step.Ended, step.Answered = now, true
-	for _, c := range ids {
-		node := s.add(l, c)
-		n := &s.nodes[node]
-		if node == pt.node {
-			continue
-		}
-		if n.hop == 0 {
-			n.hop = hop + 1
-		}
-		if len(n.sources) < maxSources && !slices.Contains(n.sources, pt.node) {
-			n.sources = append(n.sources, pt.node)
-		}
-		if s.learn(l, p, node) {
-			step.Learned++
-			if n.head < s.nodes[pt.node].head {
-				step.Nearer++
-			}
-		}
-	}
-	return step.Learned
-}
-
-// failed records that a question got no usable answer.
-func (s *search) failed(pt part, stalled bool, why FailReason, now time.Time) {
-	s.land(pt, stalled)
-	n := &s.nodes[pt.node]
-	step := &s.steps[pt.step]
-	step.Ended, step.Failure = now, why
-	n.state = stateFailed
-	s.failures++
-	if why != FailCanceled && len(n.sources) == 1 && !n.seed {
-		s.nodes[n.sources[0]].fails++
-	}
-}
-
 // settle ends the search when no path has anybody to ask or to wait for.
 func (s *search) settle(l *Lookup) {
 	if s.reason != StopNone {
@@ -441,35 +355,4 @@ func (s *search) stop(l *Lookup, why StopReason) {
 	s.reason = why
 	l.running--
 	l.finished = append(l.finished, s.target)
-}
-
-// collect appends the nearest candidates that satisfy keep, plausible ones first.
-func (s *search) collect(l *Lookup, dst []Contact, k int, keep func(*cand) bool) []Contact {
-	list := make([]int32, 0, len(s.nodes))
-	for i := range s.nodes {
-		if keep(&s.nodes[i]) {
-			list = append(list, int32(i)) // bounded like the contacts
-		}
-	}
-	slices.SortFunc(list, func(a, b int32) int { return s.compare(l, a, b) })
-	for _, crowd := range [2]bool{false, true} {
-		for _, i := range list {
-			if k <= 0 {
-				return dst
-			}
-			if n := &s.nodes[i]; n.crowd == crowd {
-				dst = append(dst, l.contacts[n.contact].Contact)
-				k--
-			}
-		}
-	}
-	return dst
-}
-
-func (s *search) stats() TargetStats {
-	st := TargetStats{Target: s.target, Reason: s.reason, Asked: s.asked, Answered: s.answers, Failed: s.failures, Hops: s.hops}
-	for i := range s.paths {
-		st.Restarts += s.paths[i].restarts
-	}
-	return st
 }

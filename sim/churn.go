@@ -141,21 +141,30 @@ func (c *churn) put() {
 	h := c.someone()
 	expires := c.now.Add(c.cfg.Expiry)
 	c.report.Stores++
-	done := func(l *kad.Lookup) {
-		c.observe(h, l, r.key)
-		size, _ := h.size.Size()
-		holders := kad.SelectReplicas(nil, l.Nearest(nil, r.key, c.cfg.BucketSize), kad.ReplicaPolicy{
-			Replicas: c.cfg.Replicas, Region: kad.RegionOf(r.key, size, c.cfg.Replicas),
-		})
-		if len(holders) == 0 {
-			c.report.StoresFailed++
-		}
-		acked := false
-		for _, to := range holders {
-			c.send(h, to, r.key, expires, forUser, func(ok bool) {
-				if !ok || acked {
-					return
-				}
+	var places kad.Places
+	see := func(d kad.Defence, l *kad.Lookup, look kad.Look) bool {
+		places.Add(d, l, r.key, look)
+		return false
+	}
+	c.looks(h, r.key, true, nil, see, func() { c.putAt(h, r, expires, fresh, &places) })
+}
+
+// putAt sends a value to its holders; the next nearest take the place of those that do not
+// answer.
+func (c *churn) putAt(h *host, r *record, expires time.Time, fresh bool, places *kad.Places) {
+	holders, spare := places.Holders(r.key, kad.ReplicaPolicy{Replicas: c.cfg.Replicas, Region: places.Region})
+	if len(holders) == 0 {
+		c.report.StoresFailed++
+	}
+	acked := false
+	var send func(to kad.Contact)
+	send = func(to kad.Contact) {
+		c.send(h, to, r.key, expires, forUser, func(ok bool) {
+			switch {
+			case !ok && len(spare) > 0:
+				to, spare = spare[0], spare[1:]
+				send(to)
+			case ok && !acked:
 				acked = true
 				if expires.After(r.expires) {
 					r.expires = expires
@@ -163,10 +172,12 @@ func (c *churn) put() {
 				if fresh {
 					c.records = append(c.records, r)
 				}
-			})
-		}
+			}
+		})
 	}
-	c.lookup(&search{h: h, why: forUser, done: done}, []kad.ID{r.key}, c.cfg.Replicas, c.cfg.Paths)
+	for _, to := range holders {
+		send(to)
+	}
 }
 
 // send sends a value to a host, which keeps it if it is newer than its own.
@@ -206,8 +217,7 @@ func (c *churn) get() {
 		return // what a side can know is not the question here
 	}
 	var best time.Time
-	s := &search{h: h, why: forUser}
-	s.found = func(o *host) bool {
+	found := func(o *host) bool {
 		v := o.store[r.key]
 		if v == nil || !v.expires.After(c.now) {
 			return false
@@ -217,8 +227,7 @@ func (c *churn) get() {
 		}
 		return !latest
 	}
-	s.done = func(l *kad.Lookup) {
-		c.observe(h, l, r.key)
+	end := func() {
 		c.judge(r, h, began, want, best, latest && late, expired)
 		if latest && !late && !best.IsZero() && best.Before(want) {
 			c.report.StaleEarly++
@@ -231,7 +240,8 @@ func (c *churn) get() {
 			return
 		}
 	}
-	c.lookup(s, []kad.ID{r.key}, c.cfg.Replicas, c.cfg.Paths)
+	see := func(_ kad.Defence, l *kad.Lookup, _ kad.Look) bool { return l.Reason(r.key) == kad.StopFound }
+	c.looks(h, r.key, false, found, see, end)
 }
 
 // judge counts the outcome of a read.

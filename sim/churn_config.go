@@ -26,8 +26,8 @@ type ChurnConfig struct {
 	Expiry time.Duration
 	// ValueBytes is the size of a value. Default 256.
 	ValueBytes int
-	// Replicas, Paths, BucketSize and DepthModulo are as in Config, but for the defaults of
-	// Paths, 2, and DepthModulo, 5.
+	// Replicas, Paths, BucketSize and DepthModulo are as in Config, but for the default of
+	// DepthModulo, 5.
 	Replicas, Paths, BucketSize, DepthModulo int
 	// Refresh is how long a bucket may go without an answer until it is refreshed. Default
 	// 2 min.
@@ -56,7 +56,7 @@ func (c ChurnConfig) withDefaults() ChurnConfig {
 	set(&c.Hosts, 200)
 	set(&c.ValueBytes, 256)
 	set(&c.Replicas, 8)
-	set(&c.Paths, 2)
+	set(&c.Paths, 4)
 	set(&c.BucketSize, 20)
 	set(&c.DepthModulo, 5)
 	span(&c.MedianSession, 84*time.Second)

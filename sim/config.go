@@ -40,14 +40,17 @@ type Config struct {
 	Sybils int
 	// SybilKeys is the number of keys under attack. Default 20.
 	SybilKeys int
-	// Paths is the number of disjoint paths. Default 4, of a store as well.
+	// Paths is the number of disjoint paths that a store or get takes when its first look is
+	// in doubt; see kad.Defence. Default 4, as that of a node.
 	Paths int
+	// Cautious takes all paths from the first look on, as a node does on request.
+	Cautious bool
 	// Replicas is the number of nodes that a value is stored at. Default 8.
 	Replicas int
 	// NoRegion stores at the nearest nodes only. Otherwise a value is stored at all nodes of
-	// the region where Replicas nodes are expected too, and a second attempt searches there.
+	// the region where Replicas nodes are expected too.
 	NoRegion bool
-	// Attempts is how often a value is searched for. Default 2.
+	// Attempts bounds the looks of a store or get; see kad.Defence. Default 3.
 	Attempts int
 	// BucketSize and DepthModulo are those of the tables. Defaults 20 and 1: the smallest
 	// table, so that large swarms fit in memory; the default of kad makes fewer hops.
@@ -72,7 +75,7 @@ func (c Config) withDefaults() Config {
 	set(&c.SybilKeys, 20)
 	set(&c.Paths, 4)
 	set(&c.Replicas, 8)
-	set(&c.Attempts, 2)
+	set(&c.Attempts, 3)
 	set(&c.BucketSize, 20)
 	set(&c.DepthModulo, 1)
 	set(&c.Alpha, 1)
@@ -144,10 +147,13 @@ func (c Config) Command() string {
 		fmt.Fprintf(&b, " --sybils %d", c.Sybils)
 	}
 	fmt.Fprintf(&b, " --paths %d --replicas %d", c.Paths, c.Replicas)
+	if c.Cautious {
+		b.WriteString(" --cautious")
+	}
 	if c.NoRegion {
 		b.WriteString(" --no-region")
 	}
-	if c.Attempts != 2 {
+	if c.Attempts != 3 {
 		fmt.Fprintf(&b, " --attempts %d", c.Attempts)
 	}
 	b.WriteString(" --json")

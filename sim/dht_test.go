@@ -83,15 +83,30 @@ func TestResilience(t *testing.T) {
 	}
 }
 
-// TestRegionHidesNothing shows what the region store is for: Sybils fewer than a beam,
-// nearest to the key, own all replicas of a store at the nearest nodes.
-func TestRegionHidesNothing(t *testing.T) {
+// TestSybilsHideNothing shows what each defence is for: Sybils fewer than a beam, nearest to
+// the key, own all replicas of a store at the nearest nodes that believes its first look. The
+// region alone brings the value to honest nodes, and second looks find it.
+func TestSybilsHideNothing(t *testing.T) {
 	cfg := sim.Config{Nodes: 2_000, Lookups: 200, Sybils: 12}
-	with, _ := run(t, cfg)
+	both, _ := run(t, cfg)
+	cfg.Paths = 1
+	region, _ := run(t, cfg)
 	cfg.NoRegion = true
-	without, _ := run(t, cfg)
-	if with.Success < 0.99 || without.Success > 0.9 {
-		t.Errorf("with the region %.3f, without %.3f", with.Success, without.Success)
+	neither, _ := run(t, cfg)
+	if both.Success < 0.99 || region.Success < 0.4 || neither.Success > 0.2 {
+		t.Errorf("with all defences %.3f, with the region alone %.3f, with none %.3f", both.Success, region.Success, neither.Success)
+	}
+}
+
+// TestCaution: where nothing is wrong, a first look of one path is all that is taken; on
+// request all paths are, which costs three times as much.
+func TestCaution(t *testing.T) {
+	cfg := sim.Config{Nodes: 2_000, Lookups: 200}
+	calm, _ := run(t, cfg)
+	cfg.Cautious = true
+	cautious, _ := run(t, cfg)
+	if calm.Success != 1 || cautious.Success != 1 || calm.RPCs > 3 || cautious.RPCs < 2*calm.RPCs || cautious.StoreRPCs < calm.StoreRPCs {
+		t.Errorf("calm %+v, cautious %+v", calm, cautious)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 )
 
 const (
+	hurry       = 4
 	minLatency  = 20 * time.Millisecond  // of a question and its answer, across a continent
 	maxLatency  = 300 * time.Millisecond // around the globe
 	softTimeout = 500 * time.Millisecond // what the estimate of such round trips comes to
@@ -29,6 +30,7 @@ type experiment struct {
 	*swarm
 	rng    *rand.Rand
 	size   float64
+	sure   bool
 	hash   hash.Hash
 	report Report
 	found  []time.Duration
@@ -115,11 +117,12 @@ func (x *experiment) estimateSize() {
 	var e kad.SizeEstimator
 	for range sizeProbes {
 		target := kad.RandomID(x.rng)
-		l, _ := x.lookup(x.honestNode(x.rng), []kad.ID{target}, x.cfg.BucketSize, x.cfg.Paths, nil)
-		e.Observe(target, l.Nearest(nil, target, x.cfg.BucketSize))
+		look := kad.Look{Depth: kad.LookPaths, Targets: []kad.ID{target}, Want: x.cfg.BucketSize, Paths: x.cfg.Paths}
+		l, _ := x.lookup(x.honestNode(x.rng), look, nil)
+		e.Observe(target, l.Confirmed(nil, target, x.cfg.BucketSize))
 	}
 	e.Anchor(x.table(x.honestNode(x.rng)).SizeEstimate())
-	x.size, _ = e.Size()
+	x.size, x.sure = e.Size()
 }
 
 // landing is an answer, or the end of waiting for it, at a point of virtual time.
@@ -148,19 +151,18 @@ func (h *landings) Pop() any {
 	return v
 }
 
-// lookup runs one lookup of a node in virtual time. found, when set, is called with each
+// lookup runs one look of a node in virtual time. found, when set, is called with each
 // contact that answers and ends the lookup when it returns true.
-func (x *experiment) lookup(from int32, targets []kad.ID, want, paths int, found func(kad.Contact, kad.Ask) bool) (*kad.Lookup, time.Duration) {
+func (x *experiment) lookup(from int32, look kad.Look, found func(kad.Contact, kad.Ask) bool) (*kad.Lookup, time.Duration) {
 	table := x.table(from)
 	var seeds []kad.Contact
-	for _, t := range targets {
+	for _, t := range look.Targets {
 		seeds = table.Nearest(seeds, t, 3*x.cfg.BucketSize, kad.ID{})
 	}
-	l := kad.NewLookup(kad.LookupConfig{
-		Self: x.nodes[from].ID, SelfPeer: x.nodes[from].Peer, Targets: targets,
-		Beam: x.cfg.BucketSize, Want: want, Paths: paths, Alpha: x.cfg.Alpha, NetworkSize: x.size,
-		SoftTimeout: func(kad.Contact) time.Duration { return softTimeout },
-	}, seeds)
+	cfg := x.defence().Config(look)
+	cfg.Self, cfg.SelfPeer, cfg.Alpha = x.nodes[from].ID, x.nodes[from].Peer, x.cfg.Alpha
+	cfg.SoftTimeout = func(kad.Contact) time.Duration { return softTimeout }
+	l := kad.NewLookup(cfg, seeds)
 	var queue landings
 	now := start
 	for {
@@ -211,70 +213,76 @@ func (x *experiment) send(ask kad.Ask, now time.Time) landing {
 	return landing{now.Add(callTimeout), ask, false}
 }
 
+// defence is what a node decides by.
+func (x *experiment) defence() kad.Defence {
+	return kad.Defence{Paths: x.cfg.Paths, Replicas: x.cfg.Replicas, Beam: x.cfg.BucketSize, Size: x.size, Sure: x.sure}
+}
+
+// depths returns the looks that an operation may take, from and up to.
+func (x *experiment) depths() (first, last int) {
+	if x.cfg.Cautious && x.cfg.Paths > 1 {
+		first = kad.LookPaths
+	}
+	return first, first + x.cfg.Attempts - 1
+}
+
 // store stores a value and returns its honest holders.
 func (x *experiment) store(key kad.ID) map[peer.ID]bool {
-	from := x.honestNode(x.rng)
+	from, d := x.honestNode(x.rng), x.defence()
+	var places kad.Places
+	doubt := kad.DoubtNone
+	for depth, last := x.depths(); ; depth++ {
+		look := d.Look(key, depth, true, doubt)
+		l, _ := x.lookup(from, look, nil)
+		for _, t := range look.Targets {
+			x.report.StoreRPCs += float64(l.Stats(t).Asked)
+		}
+		places.Add(d, l, key, look)
+		if doubt = d.Judge(l, key, look); depth == last || !d.Deeper(look, doubt) {
+			break
+		}
+	}
 	policy := kad.ReplicaPolicy{Replicas: x.cfg.Replicas}
-	nearest := x.nearest(from, []kad.ID{key}, x.cfg.Replicas, x.cfg.Paths)
 	if !x.cfg.NoRegion {
-		policy.Region = kad.RegionOf(key, x.size, x.cfg.Replicas)
-		if targets, paths := kad.SecondLook(key, nearest, x.size, x.cfg.Replicas, x.cfg.Paths); len(targets) > 0 {
-			want := x.cfg.Replicas
-			if len(targets) > 1 {
-				want = x.cfg.BucketSize // all of each subtree
-			}
-			nearest = append(nearest, x.nearest(from, targets, want, paths)...)
-		}
+		policy.Region = places.Region
 	}
-	slices.SortFunc(nearest, func(a, b kad.Contact) int { return kad.CompareDistance(key, a.ID, b.ID) })
-	nearest = slices.CompactFunc(nearest, func(a, b kad.Contact) bool { return a.ID == b.ID })
-	holders := make(map[peer.ID]bool)
-	for _, c := range kad.SelectReplicas(nil, nearest, policy) {
+	keep := make(map[peer.ID]bool)
+	holders, spare := places.Holders(key, policy)
+	for len(holders) > 0 {
+		c := holders[0]
+		holders = holders[1:]
 		x.report.StoreRPCs++
-		if i, ok := x.byPeer[c.Peer]; ok && x.kinds[i] == honest {
-			holders[c.Peer] = true
+		switch i, ok := x.byPeer[c.Peer]; {
+		case ok && x.kinds[i] == honest:
+			keep[c.Peer] = true
+		case ok && x.kinds[i] != silent || x.owned[c.Peer]: // it says that it keeps the value
+		case len(spare) > 0:
+			holders, spare = append(holders, spare[0]), spare[1:]
 		}
 	}
-	x.report.Holders += float64(len(holders))
-	x.event("store %s at %d\n", key.Short(), len(holders))
-	return holders
+	x.report.Holders += float64(len(keep))
+	x.event("store %s at %d\n", key.Short(), len(keep))
+	return keep
 }
-
-// nearest returns the contacts that answered, nearest first for each target.
-func (x *experiment) nearest(from int32, targets []kad.ID, want, paths int) []kad.Contact {
-	l, _ := x.lookup(from, targets, want, paths, nil)
-	var list []kad.Contact
-	for _, t := range targets {
-		list = l.Nearest(list, t, x.cfg.BucketSize)
-		x.report.StoreRPCs += float64(l.Stats(t).Asked)
-	}
-	return list
-}
-
-// regionTargets is the number of subtrees that a region is searched in.
-const regionTargets = 6
 
 // get searches for a value.
 func (x *experiment) get(key kad.ID, holders map[peer.ID]bool) {
-	from := x.honestNode(x.rng)
+	from, d := x.honestNode(x.rng), x.defence()
 	var spent time.Duration
 	unanswered := x.unanswered
 	defer func() { x.report.Timeouts += float64(x.unanswered - unanswered) }()
-	for attempt := range x.cfg.Attempts {
-		targets, paths := []kad.ID{key}, x.cfg.Paths
-		if attempt > 0 {
-			targets = kad.RegionOf(key, x.size, x.cfg.Replicas).Targets(regionTargets)
-			paths = min(2*paths, 16)
-		}
+	doubt := kad.DoubtNone
+	for depth, last := x.depths(); ; depth++ {
+		look := d.Look(key, depth, false, doubt)
 		hop := 0
-		l, took := x.lookup(from, targets, x.cfg.BucketSize, paths, func(c kad.Contact, ask kad.Ask) bool {
+		l, took := x.lookup(from, look, func(c kad.Contact, ask kad.Ask) bool {
 			if hop == 0 && holders[c.Peer] {
 				hop = ask.Hop
 			}
 			return hop > 0
 		})
 		spent += took
-		for _, t := range targets {
+		for _, t := range look.Targets {
 			st := l.Stats(t)
 			x.report.RPCs += float64(st.Asked)
 			x.report.Restarts += float64(st.Restarts)
@@ -284,6 +292,9 @@ func (x *experiment) get(key kad.ID, holders map[peer.ID]bool) {
 			x.report.Found++
 			x.report.MeanHops += float64(hop)
 			x.found = append(x.found, spent)
+			return
+		}
+		if doubt = d.Judge(l, key, look); depth == last || !d.Deeper(look, doubt) {
 			return
 		}
 	}

@@ -215,18 +215,46 @@ type search struct {
 	ended bool
 }
 
-func (w *world) lookup(s *search, targets []kad.ID, want, paths int) {
-	size, _ := s.h.size.Size()
+// defence is what a host decides by.
+func (w *world) defence(h *host) kad.Defence {
+	h.size.Anchor(h.table.SizeEstimate())
+	d := kad.Defence{Paths: w.cfg.Paths, Replicas: w.cfg.Replicas, Beam: w.cfg.BucketSize}
+	d.Size, d.Sure = h.size.Size()
+	return d
+}
+
+func (w *world) lookup(s *search, cfg kad.LookupConfig) {
 	var seeds []kad.Contact
-	for _, t := range targets {
-		seeds = s.h.table.Nearest(seeds, t, w.cfg.BucketSize*min(paths+1, 3), kad.ID{})
+	for _, t := range cfg.Targets {
+		seeds = s.h.table.Nearest(seeds, t, w.cfg.BucketSize*min(cfg.Paths+1, 3), kad.ID{})
 	}
-	s.l = kad.NewLookup(kad.LookupConfig{
-		Self: s.h.c.ID, SelfPeer: s.h.c.Peer, Targets: targets, Beam: w.cfg.BucketSize, Want: want, Paths: paths,
-		NetworkSize: size, Parallel: 8,
-		SoftTimeout: func(c kad.Contact) time.Duration { return s.h.table.Timeout(c.Peer, callTimeout) },
-	}, seeds)
+	cfg.Self, cfg.SelfPeer, cfg.Beam, cfg.Parallel = s.h.c.ID, s.h.c.Peer, w.cfg.BucketSize, 8
+	cfg.SoftTimeout = func(c kad.Contact) time.Duration { return s.h.table.Timeout(c.Peer, callTimeout) }
+	s.l = kad.NewLookup(cfg, seeds)
 	w.drive(s)
+}
+
+// looks makes the looks of a store or get one after the other, until one is beyond doubt or
+// enough. see is called with each, end after the last.
+func (w *world) looks(h *host, key kad.ID, write bool, found func(*host) bool, see func(kad.Defence, *kad.Lookup, kad.Look) (enough bool), end func()) {
+	var next func(depth int, last kad.Doubt)
+	next = func(depth int, last kad.Doubt) {
+		d := w.defence(h)
+		look := d.Look(key, depth, write, last)
+		done := func(l *kad.Lookup) {
+			if len(look.Targets) == 1 {
+				w.observe(h, l, key)
+			}
+			enough := see(d, l, look)
+			if doubt := d.Judge(l, key, look); !enough && d.Deeper(look, doubt) {
+				next(depth+1, doubt)
+				return
+			}
+			end()
+		}
+		w.lookup(&search{h: h, why: forUser, found: found, done: done}, d.Config(look))
+	}
+	next(kad.LookFirst, kad.DoubtNone)
 }
 
 // drive sends the next questions of a lookup.
@@ -326,10 +354,9 @@ func (w *world) settle(h *host) {
 
 // neighbourhood searches the hosts around a newcomer, again and again until there are some.
 func (w *world) neighbourhood(h *host) {
-	done := func(l *kad.Lookup) {
+	done := func(*kad.Lookup) {
 		if h.table.Len() > 0 {
 			h.ready = true
-			w.observe(h, l, h.c.ID)
 			return
 		}
 		w.after(time.Second, func() {
@@ -343,13 +370,14 @@ func (w *world) neighbourhood(h *host) {
 			})
 		})
 	}
-	w.lookup(&search{h: h, why: forJoin, done: done}, []kad.ID{h.c.ID}, w.cfg.Replicas, 1)
+	w.lookup(&search{h: h, why: forJoin, done: done}, kad.LookupConfig{Targets: []kad.ID{h.c.ID}, Want: w.cfg.Replicas})
 }
 
 // observe feeds the size estimate of a host.
 func (w *world) observe(h *host, l *kad.Lookup, target kad.ID) {
-	h.size.Observe(target, l.Nearest(nil, target, w.cfg.Replicas))
-	h.size.Anchor(h.table.SizeEstimate())
+	if l.Reason(target) == kad.StopConverged && l.Stats(target).Restarts == 0 {
+		h.size.Observe(target, l.Confirmed(nil, target, w.cfg.BucketSize))
+	}
 }
 
 // refresh searches in buckets that were quiet; a host without contacts joins anew.
@@ -363,7 +391,7 @@ func (w *world) refresh(h *host) {
 	if len(stale) == 0 {
 		return
 	}
-	w.lookup(&search{h: h, why: forRefresh, done: func(*kad.Lookup) {}}, stale, 3, 1)
+	w.lookup(&search{h: h, why: forRefresh, done: func(*kad.Lookup) {}}, kad.LookupConfig{Targets: stale, Want: 3})
 }
 
 // leave takes a host away without a word and brings a new one.

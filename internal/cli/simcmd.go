@@ -73,10 +73,12 @@ real one; colluding ones name only each other; flooding ones send huge lists.`,
 	f.Float64Var(&cfg.Forging, "forging", 0, "share of the living that invent contacts")
 	f.Float64Var(&cfg.Colluding, "colluding", 0, "share of the living that name only each other")
 	f.Float64Var(&cfg.Flooding, "flooding", 0, "share of the living that send huge lists")
+	f.BoolVar(&cfg.ForgedAnswer, "forged-answer", false, "the invented contacts answer, with more of their kind")
 	f.IntVar(&cfg.Sybils, "sybils", 0, "colluding identities placed nearest to each key")
-	f.IntVar(&cfg.Paths, "paths", 4, "disjoint paths of a search")
+	f.IntVar(&cfg.Paths, "paths", 4, "disjoint paths of a search that is in doubt; 1: believe the first look")
+	f.BoolVar(&cfg.Cautious, "cautious", false, "take all paths from the first look on, not only in doubt")
 	f.IntVar(&cfg.Replicas, "replicas", 8, "nodes that a value is stored at")
-	f.IntVar(&cfg.Attempts, "attempts", 2, "how often a value is searched for")
+	f.IntVar(&cfg.Attempts, "attempts", 3, "looks that a store or get may take")
 	f.BoolVar(&cfg.NoRegion, "no-region", false, "store at the nearest nodes only, not in their whole region")
 	f.BoolVar(&asJSON, "json", false, "print one line of JSON")
 	return c
@@ -121,7 +123,7 @@ func (e *env) simChurnCmd() *cobra.Command {
 	f.DurationVar(&cfg.PartitionAt, "partition-at", 0, "when the swarm is split")
 	f.DurationVar(&cfg.PartitionFor, "partition-for", 0, "for how long; 0: never")
 	f.IntVar(&cfg.Replicas, "replicas", 8, "nodes that a value is stored at")
-	f.IntVar(&cfg.Paths, "paths", 2, "disjoint paths of a search")
+	f.IntVar(&cfg.Paths, "paths", 4, "disjoint paths of a search that is in doubt")
 	f.BoolVar(&asJSON, "json", false, "print one line of JSON")
 	return c
 }

@@ -1,0 +1,360 @@
+package kad_test
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/hypertensor-blockchain/mesh/kad"
+)
+
+// scene is a world with liars: what some peers answer, and who does not answer at all.
+type scene struct {
+	*world
+	lies   map[peer.ID]func(target kad.ID) []kad.Contact
+	more   []kad.Contact // whom honest nodes know besides their tables
+	silent map[peer.ID]bool
+}
+
+func newScene(w *world) *scene {
+	return &scene{world: w, lies: make(map[peer.ID]func(kad.ID) []kad.Contact), silent: make(map[peer.ID]bool)}
+}
+
+// look makes one look of a node.
+func (s *scene) look(tb testing.TB, d kad.Defence, self kad.Contact, look kad.Look) *kad.Lookup {
+	tb.Helper()
+	cfg := d.Config(look)
+	cfg.Self = self.ID
+	var seeds []kad.Contact
+	for _, t := range look.Targets {
+		seeds = s.tables[self.Peer].Nearest(seeds, t, 3*d.Beam, kad.ID{})
+	}
+	l := kad.NewLookup(cfg, seeds)
+	var queue []kad.Ask
+	for now := epoch; !l.Done(); now = now.Add(time.Millisecond) {
+		queue = append(queue, l.Next(now)...)
+		if len(queue) == 0 {
+			break
+		}
+		ask := queue[0]
+		queue = queue[1:]
+		table, lie := s.tables[ask.Contact.Peer], s.lies[ask.Contact.Peer]
+		if s.silent[ask.Contact.Peer] || table == nil && lie == nil {
+			l.Failed(now, ask, kad.FailTimeout)
+			continue
+		}
+		lists := make([][]kad.Contact, len(ask.Targets))
+		for i, t := range ask.Targets {
+			if lie != nil {
+				lists[i] = lie(t)
+			} else {
+				list := kad.SortNearest(append(table.Nearest(nil, t, 20, kad.ID{}), s.more...), t)
+				lists[i] = list[:min(len(list), 20)]
+			}
+		}
+		l.Answer(now, ask, lists)
+	}
+	return l
+}
+
+// nearestAmong returns a lie: the k nearest of some contacts and no others.
+func nearestAmong(list []kad.Contact, k int) func(kad.ID) []kad.Contact {
+	list = slices.Clone(list)
+	return func(target kad.ID) []kad.Contact {
+		slices.SortFunc(list, func(a, b kad.Contact) int { return kad.CompareDistance(target, a.ID, b.ID) })
+		return slices.Clone(list[:min(k, len(list))])
+	}
+}
+
+var defence = kad.Defence{Paths: 4, Replicas: 8, Beam: 20, Size: 400, Sure: true}
+
+// Among honest nodes the first look is nearly always believed, whether the size of the swarm
+// is known well, or roughly and the asker knows those around the key itself.
+func TestHonestNodesAreBelieved(t *testing.T) {
+	s := newScene(newWorld(400))
+	rng := rand.New(rand.NewPCG(11, 1))
+	for _, c := range []struct {
+		name  string
+		d     kad.Defence
+		write bool
+		most  int // of 300 that are looked at again
+	}{
+		{"read", defence, false, 45},
+		{"write", defence, true, 45},
+		{"size off by a fifth", kad.Defence{Paths: 4, Replicas: 8, Beam: 20, Size: 320, Sure: true}, true, 75},
+	} {
+		again := 0
+		for range 300 {
+			key, self := kad.RandomID(rng), s.contacts[rng.IntN(len(s.contacts))]
+			look := c.d.Look(key, kad.LookFirst, c.write, kad.DoubtNone)
+			l := s.look(t, c.d, self, look)
+			if doubt := c.d.Judge(l, key, look); c.d.Deeper(look, doubt) {
+				again++
+			}
+		}
+		if again > c.most {
+			t.Errorf("%s: %d of 300 looks are doubted", c.name, again)
+		}
+	}
+	small := newScene(newWorld(40)) // a table knows all of 40
+	for _, size := range []float64{0, 30, 70} {
+		d := kad.Defence{Paths: 4, Replicas: 8, Beam: 20, Size: size}
+		again := 0
+		for range 300 {
+			key, self := kad.RandomID(rng), small.contacts[rng.IntN(40)]
+			look := d.Look(key, kad.LookFirst, true, kad.DoubtNone)
+			if d.Judge(small.look(t, d, self, look), key, look) != kad.DoubtNone {
+				again++
+			}
+		}
+		if again > 15 {
+			t.Errorf("a swarm of 40, taken for %v: %d of 300 looks are doubted", size, again)
+		}
+	}
+}
+
+// Each kind of liar is noticed at the first look, and the disjoint paths of the second one,
+// or the region after it, lead past it to honest nodes near the key.
+func TestLiarsAreDoubted(t *testing.T) {
+	w := newWorld(400)
+	invented := contactsFrom(1_000_000, 8_000)
+	rng := rand.New(rand.NewPCG(12, 1))
+	for _, c := range []struct {
+		name  string
+		build func(s *scene, key kad.ID)
+		want  []kad.Doubt
+	}{
+		{"the seeds name only each other", func(s *scene, key kad.ID) {
+			gang := nearestAmong(contactsFrom(0, 400)[300:360], 20)
+			for i := range 60 {
+				s.lies[testContact(300+i).Peer] = gang
+			}
+			for _, seed := range s.tables[testPeer(0)].Nearest(nil, key, 3, kad.ID{}) { // and whom the asker knows
+				s.lies[seed.Peer] = gang
+			}
+		}, []kad.Doubt{kad.DoubtGap, kad.DoubtLies}},
+		{"one names inventions", func(s *scene, key kad.ID) {
+			s.lies[s.tables[testPeer(0)].Nearest(nil, key, 1, kad.ID{})[0].Peer] = nearestAmong(invented, 20)
+		}, []kad.Doubt{kad.DoubtLies, kad.DoubtCrowd}},
+		{"Sybils stand around the key", func(s *scene, key kad.ID) {
+			sybils := nearestAmong(invented, 12)(key)
+			for _, c := range sybils {
+				s.lies[c.Peer] = nearestAmong(sybils, 12)
+			}
+			s.more = sybils
+		}, []kad.Doubt{kad.DoubtCrowd, kad.DoubtLies, kad.DoubtGap}},
+		{"the nearest say nothing", func(s *scene, key kad.ID) {
+			for _, c := range w.nearest(key, 30) {
+				s.silent[c.Peer] = true
+			}
+		}, []kad.Doubt{kad.DoubtSilence, kad.DoubtGap, kad.DoubtLies}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for range 20 {
+				s := newScene(w)
+				key := kad.RandomID(rng)
+				c.build(s, key)
+				look := defence.Look(key, kad.LookFirst, true, kad.DoubtNone)
+				l := s.look(t, defence, testContact(0), look)
+				doubt := defence.Judge(l, key, look)
+				if !slices.Contains(c.want, doubt) || !defence.Deeper(look, doubt) {
+					t.Errorf("key %s: doubt %s, want one of %v: %+v", key.Short(), doubt, c.want, l.Stats(key))
+				}
+				var places kad.Places
+				for depth := kad.LookPaths; ; depth++ {
+					look = defence.Look(key, depth, true, doubt)
+					l = s.look(t, defence, testContact(0), look)
+					places.Add(defence, l, key, look)
+					if doubt = defence.Judge(l, key, look); !defence.Deeper(look, doubt) {
+						break
+					}
+				}
+				holders, _ := places.Holders(key, kad.ReplicaPolicy{Replicas: 8, Region: places.Region})
+				near := slices.DeleteFunc(w.nearest(key, 400), func(c kad.Contact) bool { return s.silent[c.Peer] || s.lies[c.Peer] != nil })
+				honest := 0
+				for _, h := range holders {
+					if slices.Contains(near[:20], h) {
+						honest++
+					}
+				}
+				if honest < 4 {
+					t.Errorf("key %s: %d honest holders of %d near the key; doubt %s", key.Short(), honest, len(holders), doubt)
+				}
+			}
+		})
+	}
+}
+
+// A size that is far too small makes the true neighbours look like a crowd. They get the
+// record all the same.
+func TestWrongSizeLosesNobody(t *testing.T) {
+	s := newScene(newWorld(400))
+	rng := rand.New(rand.NewPCG(13, 1))
+	for _, size := range []float64{10, 40, 1_000} {
+		for _, sure := range []bool{false, true} {
+			if sure && size > 800 {
+				continue // the table disagrees by more than a factor of two: that is not sure
+			}
+			d := kad.Defence{Paths: 4, Replicas: 8, Beam: 20, Size: size, Sure: sure}
+			for range 20 {
+				key, self := kad.RandomID(rng), s.contacts[rng.IntN(400)]
+				var places kad.Places
+				for depth, doubt := kad.LookFirst, kad.DoubtNone; ; depth++ {
+					look := d.Look(key, depth, true, doubt)
+					l := s.look(t, d, self, look)
+					places.Add(d, l, key, look)
+					if doubt = d.Judge(l, key, look); !d.Deeper(look, doubt) {
+						break
+					}
+				}
+				holders, spare := places.Holders(key, kad.ReplicaPolicy{Replicas: 8, Region: places.Region})
+				for _, c := range s.nearest(key, 8) {
+					if c != self && !slices.Contains(holders, c) {
+						t.Fatalf("size %v, sure %v: %s of the nearest is no holder of %s", size, sure, c.ID.Short(), key.Short())
+					}
+				}
+				for _, c := range spare {
+					if slices.Contains(holders, c) {
+						t.Fatalf("%s is a holder and a spare", c.ID.Short())
+					}
+				}
+			}
+		}
+	}
+}
+
+// The ladder of looks, and who climbs it.
+func TestLooks(t *testing.T) {
+	key := kad.IDFromPeer("key")
+	type shape struct{ targets, paths, want int }
+	for _, c := range []struct {
+		depth int
+		write bool
+		last  kad.Doubt
+		want  shape
+	}{
+		{kad.LookFirst, false, kad.DoubtNone, shape{1, 1, 20}},
+		{kad.LookFirst, true, kad.DoubtNone, shape{1, 1, 4}},
+		{kad.LookPaths, false, kad.DoubtLies, shape{1, 4, 20}},
+		{kad.LookPaths, true, kad.DoubtLies, shape{1, 4, 8}},
+		{kad.LookRegion, false, kad.DoubtGap, shape{6, 8, 8}},
+		{kad.LookRegion, true, kad.DoubtCrowd, shape{6, 4, 20}},
+		{kad.LookRegion, true, kad.DoubtGap, shape{1, 8, 8}},
+	} {
+		look := defence.Look(key, c.depth, c.write, c.last)
+		cfg := defence.Config(look)
+		if got := (shape{len(cfg.Targets), cfg.Paths, cfg.Want}); got != c.want || cfg.Targets[0] != key {
+			t.Errorf("depth %d, write %v, %s: %+v, want %+v", c.depth, c.write, c.last, got, c.want)
+		}
+		if cfg.StopOnLies != (c.depth == kad.LookFirst) || cfg.NetworkSize != 400 {
+			t.Errorf("%+v", cfg)
+		}
+	}
+	unsure := kad.Defence{Paths: 4, Replicas: 8, Beam: 20, Size: 400}
+	if cfg := unsure.Config(unsure.Look(key, kad.LookPaths, false, kad.DoubtNone)); cfg.NetworkSize != 0 {
+		t.Error("a read passes over contacts for a guess")
+	}
+	if cfg := unsure.Config(unsure.Look(key, kad.LookPaths, true, kad.DoubtNone)); cfg.NetworkSize != 400 || cfg.SizeMargin != 2 {
+		t.Errorf("%+v", cfg)
+	}
+	if look := (kad.Defence{Paths: 4, Replicas: 8, Beam: 20}).Look(key, kad.LookRegion, false, kad.DoubtLies); len(look.Targets) != 1 {
+		t.Error("a region of a swarm without a size")
+	}
+	at := func(depth int, write bool) kad.Look { return kad.Look{Depth: depth, Write: write} }
+	one := kad.Defence{Paths: 1, Replicas: 8, Beam: 20, Size: 400, Sure: true}
+	for d := kad.DoubtNone; d <= kad.DoubtCrowd; d++ {
+		doubted := d != kad.DoubtNone
+		for _, c := range []struct {
+			got, want bool
+		}{
+			{one.Deeper(at(kad.LookFirst, false), d), false},
+			{defence.Deeper(at(kad.LookFirst, false), d), doubted},
+			{defence.Deeper(at(kad.LookFirst, true), d), doubted},
+			{defence.Deeper(at(kad.LookPaths, false), d), d > kad.DoubtUnsure},
+			{defence.Deeper(at(kad.LookPaths, true), d), d >= kad.DoubtGap},
+			{defence.Deeper(at(kad.LookRegion, false), d), false},
+			{defence.Deeper(at(kad.LookRegion, true), d), false},
+		} {
+			if c.got != c.want {
+				t.Errorf("doubt %s: deeper %v, want %v", d, c.got, c.want)
+			}
+		}
+	}
+	if s := kad.Doubt(99).String(); s != "doubt-99" {
+		t.Error(s)
+	}
+}
+
+// With StopOnLies a path that a liar leads astray ends the search at once; without, it goes
+// on. In trouble more questions are asked at once.
+func TestStopOnLiesAndHurry(t *testing.T) {
+	target := kad.IDFromPeer("target")
+	invented := nearestAmong(contactsFrom(1_000_000, 4_000), 20)(target)
+	for _, c := range []struct {
+		stop, overdue bool
+		hurry, atOnce int
+	}{{true, false, 1, 1}, {true, true, 1, 1}, {false, false, 1, 1}, {false, false, 4, 4}, {false, true, 3, 3}} {
+		l := kad.NewLookup(kad.LookupConfig{
+			Targets: []kad.ID{target}, Alpha: 1, Hurry: c.hurry, StopOnLies: c.stop,
+			SoftTimeout: func(kad.Contact) time.Duration { return time.Second },
+		}, contactsFrom(1, 20))
+		now := epoch
+		l.Answer(now, one(t, l, now), [][]kad.Contact{invented})
+		asked, most, overdue := 0, 0, 0
+		for !l.Done() && asked < 25 {
+			asks := l.Next(now)
+			asked += len(asks)
+			most = max(most, l.InFlight()-overdue)
+			if c.overdue {
+				overdue = l.InFlight()
+				now = now.Add(2 * time.Second)
+				continue
+			}
+			for _, ask := range slices.Clone(asks) {
+				l.Failed(now, ask, kad.FailTimeout)
+			}
+		}
+		if c.stop && (asked != 3 || l.Reason(target) != kad.StopLies) {
+			t.Errorf("%+v: %d questions, %s", c, asked, l.Reason(target))
+		}
+		if !c.stop && asked <= 3 {
+			t.Errorf("%+v: ended after %d questions: %s", c, asked, l.Reason(target))
+		}
+		if most != c.atOnce {
+			t.Errorf("%+v: %d at once", c, most)
+		}
+	}
+}
+
+// What an unfinished look has confirmed ends where somebody has not answered yet.
+func TestConfirmedHasNoGaps(t *testing.T) {
+	target := kad.ID{}
+	seeds := contactsFrom(1, 12)
+	slices.SortFunc(seeds, func(a, b kad.Contact) int { return a.ID.Cmp(b.ID) })
+	l := kad.NewLookup(kad.LookupConfig{Targets: []kad.ID{target}, Alpha: 6}, seeds)
+	asks := slices.Clone(l.Next(epoch))
+	for i, ask := range asks {
+		switch i {
+		case 2:
+			l.Failed(epoch, ask, kad.FailTimeout)
+		case 4: // still out
+		default:
+			l.Answer(epoch, ask, nil)
+		}
+	}
+	if got := l.Confirmed(nil, target, 20); !slices.Equal(got, []kad.Contact{seeds[0], seeds[1], seeds[3]}) {
+		t.Errorf("confirmed %v", got)
+	}
+	if got := l.Nearest(nil, target, 20); len(got) != 4 {
+		t.Errorf("nearest %v", got)
+	}
+	if got := l.Confirmed(nil, target, 2); len(got) != 2 {
+		t.Errorf("two confirmed: %v", got)
+	}
+	if l.Confirmed(nil, kad.ID{1}, 2) != nil {
+		t.Error("confirmed for a point that is no target")
+	}
+}
