@@ -216,7 +216,7 @@ func (n *Node) readValue(ctx context.Context, c kad.Contact, key kad.ID, r *wire
 			n.event(Event{Kind: EventAnswerInvalid, Peer: c.Peer, Key: record.Key(key), Count: bad})
 		}
 		if hostile {
-			n.hostile(c, "value that no honest node passes on") //nolint:errcheck // the other entries are still good
+			n.blameRecords(c.Peer, 1, "value that no honest node passes on")
 		}
 		all = merge(all, good)
 		if len(r.Cursor) == 0 || page >= maxPages || size > maxPaged {
@@ -330,17 +330,15 @@ func (n *Node) call(ctx context.Context, p peer.ID, m rpc.Method, req []byte, de
 		return err
 	}
 	if err := decode(b); err != nil {
-		n.count.answersHostile.Add(1)
-		n.event(Event{Kind: EventAnswerHostile, Peer: p, Reason: "answer cannot be decoded"})
+		n.blame(p, offenceMessage, "answer cannot be decoded")
 		return err
 	}
 	return nil
 }
 
-// hostile counts a message that no honest node sends and returns it as an error.
+// hostile blames a contact for an answer that no honest node sends, and returns it as an error.
 func (n *Node) hostile(c kad.Contact, why string) error {
-	n.count.answersHostile.Add(1)
-	n.event(Event{Kind: EventAnswerHostile, Peer: c.Peer, Reason: why})
+	n.blame(c.Peer, offenceMessage, why)
 	return errors.New("dht: " + why)
 }
 

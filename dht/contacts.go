@@ -117,6 +117,19 @@ func (c *contacts) pruneBans(now time.Time) {
 	}
 }
 
+// shun leaves a peer out until a time, and forgets it. It reports whether the peer was in the table.
+func (c *contacts) shun(p peer.ID, now, until time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.addrs, p)
+	delete(c.lost, p)
+	if len(c.banned) >= maxBanned {
+		c.pruneBans(now)
+	}
+	c.banned[p] = ban{until: until, failures: c.banned[p].failures + 1}
+	return c.table.Remove(p, now)
+}
+
 func (c *contacts) pardon(p peer.ID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -154,6 +167,9 @@ func (c *contacts) remember(p peer.ID, now time.Time) {
 // alive records that c.Peer answered a question of ours, saying that its ID is c.ID.
 func (n *Node) alive(c kad.Contact, rtt time.Duration) {
 	now := n.now()
+	if n.conduct.shuns(c.Peer, now) {
+		return // it was asked before
+	}
 	t := &n.contacts
 	t.mu.Lock()
 	known, live, ok := t.table.Find(c.Peer)

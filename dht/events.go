@@ -29,12 +29,13 @@ const (
 	EventClockSkew                          // this clock is off the swarm's median by Duration
 	EventBootstrap                          // an attempt to join; Reason says what came of it
 	EventSybils                             // the nodes around Key are suspiciously dense
+	EventPeerShunned                        // Peer sent too much that no honest node sends, and is refused for Duration
 )
 
 // String returns the kind in words.
 func (k EventKind) String() string {
 	names := [...]string{"", "ready", "peer added", "peer removed", "peer refused", "peer banned", "record stored", "record refused",
-		"answer invalid", "answer hostile", "hand-over", "republished", "clock skew", "bootstrap", "sybils"}
+		"answer invalid", "answer hostile", "hand-over", "republished", "clock skew", "bootstrap", "sybils", "peer shunned"}
 	if k > 0 && int(k) < len(names) {
 		return names[k]
 	}

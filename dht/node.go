@@ -37,6 +37,7 @@ type Node struct {
 	couriers couriers   // records under way per peer
 	flights  flights    // gets under way
 	ledger   ledger     // when records last came
+	conduct  conduct    // scores of peers that misbehaved
 	clock    clockSkew  // offsets of the peers' clocks
 	due      refreshes  // cached keys to fetch anew
 	count    counters   // atomic
@@ -99,6 +100,7 @@ func New(calls *rpc.Node, cfg Config) (*Node, error) {
 	n.flights.init()
 	n.due.init()
 	n.ledger.init(cfg)
+	n.conduct.init(cfg)
 	n.life, n.end = context.WithCancel(context.Background())
 	if !cfg.ClientMode {
 		calls.Handle(MethodPing, n.guard(n.servePing))

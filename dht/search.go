@@ -227,7 +227,7 @@ func (s *search) take(l *kad.Lookup, o outcome) {
 	}
 	enough := s.answered(o.ask.Contact, o.ask.Targets, o.ans)
 	report := l.Answer(n.now(), o.ask, o.ans.nearest)
-	if report.Hostile() {
+	if report.Hostile() || report.Free > 0 && !n.cfg.Python { // whoever checks IDs as we do has no such contact
 		n.hostile(o.ask.Contact, "list of nearest peers that no honest node sends") //nolint:errcheck // what was good in it is used
 	}
 	for _, target := range enough {

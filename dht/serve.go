@@ -17,6 +17,10 @@ import (
 // guard recovers a handler at its edge: a fault of ours costs one call, and is counted and logged.
 func (n *Node) guard(h rpc.UnaryHandler) rpc.UnaryHandler {
 	return func(ctx context.Context, req *rpc.Request) (resp []byte, err error) {
+		if n.conduct.shuns(req.Peer, n.now()) {
+			n.count.shunnedRequests.Add(1)
+			return nil, rpc.Errorf(rpc.PermissionDenied, "you sent too much that no honest node sends")
+		}
 		defer func() {
 			if r := recover(); r != nil {
 				n.count.panics.Add(1)
@@ -31,7 +35,7 @@ func (n *Node) guard(h rpc.UnaryHandler) rpc.UnaryHandler {
 // malformed refuses a request that cannot be decoded or goes beyond a limit.
 func (n *Node) malformed(p peer.ID, err error) error {
 	n.count.malformedRequests.Add(1)
-	n.event(Event{Kind: EventAnswerHostile, Peer: p, Reason: "request cannot be decoded"})
+	n.blame(p, offenceMessage, "request cannot be decoded")
 	return rpc.Errorf(rpc.InvalidArgument, "%w", err)
 }
 
@@ -161,10 +165,8 @@ func (n *Node) serveStore(_ context.Context, req *rpc.Request) ([]byte, error) {
 		}
 		resp.OK[i] = codes[i] == wire.CodeStored
 	}
-	if f.enough() {
-		n.count.answersHostile.Add(1)
-		n.event(Event{Kind: EventAnswerHostile, Peer: req.Peer, Reason: "wrong signatures, one after the other"})
-		n.contacts.ban(req.Peer, q.Now)
+	if f > 0 {
+		n.blameRecords(req.Peer, int(f), "records with wrong signatures")
 	}
 	if m.WantCodes {
 		resp.Codes = codes

@@ -10,6 +10,7 @@ type Stats struct {
 	// The present state.
 	Peers, SparePeers, Buckets int
 	Banned                     int
+	Offenders, Shunned         int // peers with a bad score, and those refused for it
 	Keys, Records              int
 	CachedKeys, CachedRecords  int
 	RefreshQueue               int // cached keys that will be fetched anew
@@ -40,6 +41,7 @@ type Stats struct {
 	PeersAdded, PeersRemoved, PeersRefused      uint64
 	Bans, Panics, EventsDropped                 uint64
 	Bootstraps, BootstrapsFailed                uint64
+	ShunnedRequests                             uint64 // of such peers, refused
 	Crowded                                     uint64 // keys near which nodes lie suspiciously dense
 }
 
@@ -62,7 +64,7 @@ type counters struct {
 	peersAdded, peersRemoved, peersRefused      atomic.Uint64
 	bans, panics                                atomic.Uint64
 	bootstraps, bootstrapsFailed                atomic.Uint64
-	crowded                                     atomic.Uint64
+	crowded, shunnedRequests                    atomic.Uint64
 	searches                                    atomic.Int64
 }
 
@@ -112,7 +114,15 @@ func (n *Node) Stats() Stats {
 		Panics:              c.panics.Load(),
 		Bootstraps:          c.bootstraps.Load(),
 		BootstrapsFailed:    c.bootstrapsFailed.Load(),
+		Crowded:             c.crowded.Load(),
+		ShunnedRequests:     c.shunnedRequests.Load(),
 		Searches:            int(c.searches.Load()), EventsDropped: n.events.dropped.Load(),
+	}
+	for _, p := range n.Scores() {
+		s.Offenders++
+		if !p.Shunned.IsZero() {
+			s.Shunned++
+		}
 	}
 	s.NetworkSize, s.NetworkSizeConfident = n.contacts.networkSize()
 	s.ClockOffset, s.ClockSamples = n.ClockOffset()

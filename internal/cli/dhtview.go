@@ -137,6 +137,14 @@ func tableText(t *inspect.Table, now time.Time) string {
 		}
 	}
 	flush(w)
+	for _, o := range t.Offenders {
+		until := ""
+		if !o.Shunned.IsZero() {
+			until = ", refused until " + o.Shunned.Format(time.TimeOnly)
+		}
+		fmt.Fprintf(w, "offender %s\tscore %.0f%s\t%s\t%s\n", o.Peer, o.Score, until, o.Last, dash(o.About))
+	}
+	flush(w)
 	return b.String()
 }
 

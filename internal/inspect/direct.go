@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -343,6 +344,12 @@ func (d *Direct) Table(context.Context) (*Table, error) {
 			v.Refused = append(v.Refused, Refused{Peer: r.Contact.Peer.String(), Reason: r.Reason.String(), About: d.about(r.Contact.Peer), At: r.At.UTC()})
 		}
 		t.Buckets = append(t.Buckets, v)
+	}
+	t.Offenders = []Offender{}
+	for _, o := range d.DHT.Scores() {
+		t.Offenders = append(t.Offenders, Offender{
+			Peer: o.Peer.String(), Score: math.Round(10*o.Score) / 10, Last: o.Last, Shunned: o.Shunned, About: d.about(o.Peer),
+		})
 	}
 	return t, nil
 }

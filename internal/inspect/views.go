@@ -146,6 +146,17 @@ type Table struct {
 	NetworkSize float64  `json:"network_size"` // estimate; 0 while there is none
 	Banned      int      `json:"banned"`       // left out of searches for a while
 	Buckets     []Bucket `json:"buckets"`
+
+	Offenders []Offender `json:"offenders"` // peers that sent lately what no honest node sends, the worst first
+}
+
+// Offender is a peer with a bad score.
+type Offender struct {
+	Peer    string    `json:"peer"`
+	Score   float64   `json:"score"` // 0 is good, -100 is refused
+	Last    string    `json:"last"`  // its last offence
+	Shunned time.Time `json:"shunned,omitzero"`
+	About   string    `json:"about,omitempty"`
 }
 
 // Bucket is a range of the space.
