@@ -72,7 +72,7 @@ proto: ## regenerate internal/pb (needs protoc; the result is committed)
 	@cd internal/pb && protoc --proto_path=. --go_out=. --go_opt=paths=source_relative */*.proto
 
 .PHONY: interop
-interop: interop-substrate interop-python interop-chopsticks ## clients, peers and a runtime that we did not write
+interop: interop-substrate interop-python interop-chopsticks interop-nat ## clients, peers, a runtime and routers that we did not write
 
 .PHONY: interop-substrate
 interop-substrate: build ## @polkadot/api and substrate-interface against the embedded chain (needs node, npm, python3)
@@ -85,6 +85,10 @@ interop-python: build ## swarms of Go nodes and real hivemind nodes, and the Pyt
 .PHONY: interop-chopsticks
 interop-chopsticks: ## our client against the real runtime in the raw chain specification MESH_CHAIN_SPEC (needs node, npm)
 	@if [ -n "$$MESH_CHAIN_SPEC" ]; then bash interop/chopsticks/run.sh; else echo "skipped: MESH_CHAIN_SPEC names no raw chain specification"; fi
+
+.PHONY: interop-nat
+interop-nat: build ## nodes behind NAT routers: relay, hole punching (Linux; needs root, ip, nft; makes network namespaces)
+	bash interop/nat/run.sh $(BIN)
 
 .PHONY: check
 check: lint test ## what must pass before a commit
