@@ -11,10 +11,10 @@ import (
 
 	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/consensus"
-	"github.com/hypertensor-blockchain/mesh/record"
 )
 
-// App is what a subnet builder implements: what the subnet serves, and what a node is worth in it.
+// App is what a subnet builder implements: what the subnet serves, and what a node is worth in it. It may also be a [Runner], a [Stopper],
+// and say more about records, as [RecordRules] and [PhaseRules].
 type App interface {
 	// Start is called once, before the node joins: the place for [Node.Handle]. The App may keep n; until Start returns, only
 	// Handle, HandleStream and the getters may be used. ctx ends when the node stops.
@@ -31,13 +31,11 @@ type Stopper interface {
 	Stop(ctx context.Context) error
 }
 
-// RecordRules is an App that keeps records of its own in the DHT. Without it only the network's keys are accepted: heartbeat,
-// commit_epoch_N and reveal_epoch_N.
-type RecordRules interface {
-	// AllowKey admits further keys. It must answer from memory.
-	AllowKey(k record.Key) bool
-	// Validators returns further rules, for any key.
-	Validators() []record.Validator
+// Runner is an App that does something by itself, beside serving and scoring: to commit and reveal in each epoch, for example. Run is
+// called in a goroutine of its own when the node is online. It MUST return when ctx ends, which is before Stop, while everything still
+// works; the node waits for it. An error stops the node, nil does not.
+type Runner interface {
+	Run(ctx context.Context) error
 }
 
 // Opinion is what an App thinks of the nodes in one round; see [consensus.Opinion].

@@ -39,6 +39,7 @@ type chainView struct {
 	state  chain.SubnetState
 	params chain.Params
 	paces  []time.Duration
+	moved  chan struct{} // closed and replaced with each head
 }
 
 // blockReads is what was read at one block. Its slices are shared and not to be changed.
@@ -49,7 +50,9 @@ type blockReads struct {
 	listed bool
 }
 
-func newChainView(c Chain, p chain.Params) *chainView { return &chainView{Chain: c, params: p} }
+func newChainView(c Chain, p chain.Params) *chainView {
+	return &chainView{Chain: c, params: p, moved: make(chan struct{})}
+}
 
 // Params is that of the chain with the block time that was measured here.
 func (v *chainView) Params(context.Context) (chain.Params, error) {
@@ -208,6 +211,8 @@ func (v *chainView) note(h chain.Head, now time.Time) {
 		}
 	}
 	v.head, v.at = h, now
+	close(v.moved)
+	v.moved = make(chan struct{})
 }
 
 // newest is the last head, when it came, and the subnet's slot and state.
@@ -250,4 +255,21 @@ func (v *chainView) phase() record.Phase {
 		p.Overtime = uint32(min(max(time.Since(v.at)/length, 0), math.MaxInt32))
 	}
 	return p
+}
+
+// await returns the phase when it is known and ok says that it will do; ok is asked at once and after each head.
+func (v *chainView) await(ctx context.Context, ok func(record.Phase) bool) (record.Phase, error) {
+	for {
+		v.mu.Lock()
+		moved := v.moved
+		v.mu.Unlock()
+		if p := v.phase(); p.Known && ok(p) {
+			return p, nil
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return record.Phase{}, ctx.Err()
+		}
+	}
 }

@@ -11,7 +11,7 @@
 //  5. at the end: stops serving, says OFFLINE, lets a submission on its way land, hands its records over, closes
 //
 // A whole program around an App, with all commands of mesh, is one call: see package subnet. The smallest complete subnet is
-// examples/hello.
+// examples/hello; examples/oracle commits and reveals answers in each epoch and has rules for records of its own.
 //
 // # Glossary
 //

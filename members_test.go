@@ -28,7 +28,11 @@ func TestRecordsOfStrangers(t *testing.T) {
 	if err := n.prepareMembers(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	rules, now := n.validators(), time.Now()
+	rules, err := n.validators()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
 	beat := func(key crypto.PrivKey) record.Record {
 		name, err := heartbeat.Name(key.GetPublic())
 		if err != nil {

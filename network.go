@@ -12,7 +12,6 @@ import (
 	"github.com/hypertensor-blockchain/mesh/dht"
 	"github.com/hypertensor-blockchain/mesh/heartbeat"
 	"github.com/hypertensor-blockchain/mesh/p2p"
-	"github.com/hypertensor-blockchain/mesh/record"
 	"github.com/hypertensor-blockchain/mesh/rpc"
 	"github.com/hypertensor-blockchain/mesh/stake"
 )
@@ -37,6 +36,10 @@ func (n *Node) openNetwork(ctx context.Context) (func() error, error) {
 	if len(relays) == 0 {
 		relays = bootstrap
 	}
+	rules, err := n.validators()
+	if err != nil {
+		return nil, err
+	}
 	host, err := p2p.New(p2p.Config{
 		Key: n.cfg.Key, Listen: n.cfg.Listen, Announce: n.cfg.Announce, Gate: n.bans.Gate(n.members.Load()), Allow: allow,
 		Namespace: namespace, PythonCompat: n.cfg.Python, DisableRelay: n.cfg.DisableRelay, RelayService: n.cfg.RelayService,
@@ -56,7 +59,7 @@ func (n *Node) openNetwork(ctx context.Context) (func() error, error) {
 	})
 	n.calls.Store(calls)
 	d, err := dht.New(calls, dht.Config{
-		Validators: n.validators(), Phase: n.chain.phase, Bootstrap: bootstrap, Python: n.cfg.Python, Logger: n.log.With("part", "dht"),
+		Validators: rules, Phase: n.chain.phase, Bootstrap: bootstrap, Python: n.cfg.Python, Logger: n.log.With("part", "dht"),
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("mesh: %w", err), calls.Close(), host.Close())
@@ -125,21 +128,4 @@ func (a allowing) Admit(id peer.ID) p2p.Decision {
 		}
 	}
 	return a.set.Admit(id)
-}
-
-// validators are the rules for records in this subnet.
-func (n *Node) validators() record.Chain {
-	cfg := record.PhasesConfig{Heartbeat: heartbeat.Check}
-	var more []record.Validator
-	if rules, ok := n.app.(RecordRules); ok {
-		cfg.Allow = rules.AllowKey
-		more = rules.Validators()
-	}
-	all := append([]record.Validator{
-		record.NewBounds(record.BoundsConfig{}),
-		record.NewSignature(n.cfg.Key, record.SignatureConfig{Python: n.cfg.Python}),
-		record.NewPhases(cfg),
-		record.NewPredicate("member", n.byMember(cfg.Allow)),
-	}, more...)
-	return record.NewChain(all...)
 }

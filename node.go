@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/hypertensor-blockchain/mesh/chain"
 	"github.com/hypertensor-blockchain/mesh/consensus"
 	"github.com/hypertensor-blockchain/mesh/dht"
+	"github.com/hypertensor-blockchain/mesh/heartbeat"
 	"github.com/hypertensor-blockchain/mesh/identity"
 	"github.com/hypertensor-blockchain/mesh/p2p"
 	"github.com/hypertensor-blockchain/mesh/rpc"
@@ -23,10 +25,13 @@ import (
 
 // Node is one member of a subnet, or a bootnode.
 type Node struct {
-	cfg Config
-	app App
-	log *slog.Logger
-	id  peer.ID
+	cfg   Config
+	app   App
+	rules App // whose rules for records hold: the app, on bootnodes too
+	log   *slog.Logger
+
+	id     peer.ID
+	subkey []byte // of this node's records, not packed
 
 	// Set by Run, in this order, before anything that reads them is started; what can be asked for at any time is atomic.
 	chain    *chainView
@@ -65,7 +70,8 @@ const (
 	PhaseStopped      Phase = "stopped"
 )
 
-// New returns a node that has done nothing yet. A nil app is [Liveness].
+// New returns a node that has done nothing yet. A nil app is [Liveness]. Of the App of a bootnode only [RecordRules] and [PhaseRules]
+// are used.
 func New(cfg Config, app App) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
@@ -74,18 +80,27 @@ func New(cfg Config, app App) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mesh: %w", err)
 	}
+	subkey, err := heartbeat.Name(cfg.Key.GetPublic())
+	if err != nil {
+		return nil, fmt.Errorf("mesh: %w", err)
+	}
+	rules := app
 	if app == nil || cfg.Bootnode {
 		app = Liveness{}
 	}
 	cfg = cfg.withDefaults()
 	return &Node{
-		cfg: cfg, app: app, log: cfg.Logger, id: id, phase: PhaseNew, bans: auth.NewBan(auth.BanConfig{}),
+		cfg: cfg, app: app, rules: rules, log: cfg.Logger, id: id, subkey: subkey, phase: PhaseNew, bans: auth.NewBan(auth.BanConfig{}),
 		handlers: make(map[rpc.Method]rpc.UnaryHandler), changed: make(chan struct{}),
 	}, nil
 }
 
 // PeerID is the node's own peer.
 func (n *Node) PeerID() peer.ID { return n.id }
+
+// OwnSubkey is the one subkey of this node, under which nobody else can write: its peer ID followed by the marker of its key. The DHT
+// signs what is stored under it. [heartbeat.ParseSubkey] tells whose a subkey is.
+func (n *Node) OwnSubkey() []byte { return slices.Clone(n.subkey) }
 
 // ID is the node's ID in its subnet; 0 before it is known, and for a bootnode.
 func (n *Node) ID() chain.NodeID {

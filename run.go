@@ -13,7 +13,6 @@ import (
 
 	"github.com/hypertensor-blockchain/mesh/consensus"
 	"github.com/hypertensor-blockchain/mesh/heartbeat"
-	"github.com/hypertensor-blockchain/mesh/record"
 )
 
 const (
@@ -138,6 +137,9 @@ func (n *Node) serve(ctx, life context.Context, start func(string, func(context.
 	n.beats.set(heartbeat.Online)
 	n.enter(PhaseOnline, "")
 	n.log.Info("online", "node", uint32(n.ID()), "addrs", n.host.Load().Addrs())
+	running, stopRunning := context.WithCancel(life)
+	defer stopRunning()
+	appRan := n.runApp(running, start)
 	var err error
 	select {
 	case <-ctx.Done():
@@ -153,6 +155,8 @@ func (n *Node) serve(ctx, life context.Context, start func(string, func(context.
 			n.log.Warn("stopping", "step", what, "err", err)
 		}
 	}
+	stopRunning()
+	step("app runs", appRan)
 	if s, ok := n.app.(Stopper); ok {
 		step("app", s.Stop)
 	}
@@ -162,6 +166,31 @@ func (n *Node) serve(ctx, life context.Context, start func(string, func(context.
 	stopRounds()
 	voting.Wait()
 	return err
+}
+
+// runApp starts what the App does by itself; the returned function waits for its end.
+func (n *Node) runApp(running context.Context, start func(string, func(context.Context) error)) func(context.Context) error {
+	r, ok := n.app.(Runner)
+	if !ok {
+		return func(context.Context) error { return nil }
+	}
+	ran := make(chan struct{})
+	start("app", func(context.Context) error {
+		defer close(ran)
+		err := r.Run(running)
+		if running.Err() != nil {
+			return nil // whatever it says of being stopped
+		}
+		return err
+	})
+	return func(ctx context.Context) error {
+		select {
+		case <-ran:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // openConsensus starts the engine, if there is something to sign with.
@@ -196,24 +225,6 @@ func (n *Node) openConsensus(rounds context.Context, voting *sync.WaitGroup, sta
 		return errors.Join(e.Run(rounds), j.Close())
 	})
 	return nil
-}
-
-// byMember refuses to keep records of the network's own keys whose owner is no member: keys are free, so one member that signs with
-// many could fill the heartbeats' place and leave none for the others. Keys that the App admits are the App's business.
-func (n *Node) byMember(allow func(record.Key) bool) record.Check {
-	return func(r record.Record, q record.Request) error {
-		if q.Kind != record.Post || allow != nil && allow(r.Key) {
-			return nil
-		}
-		owner, err := q.Owner(r)
-		if err != nil || owner == nil || owner.Peer == n.id {
-			return err
-		}
-		if d := n.members.Load().Admit(owner.Peer); !d.OK {
-			return fmt.Errorf("the owner is %s", d.Reason)
-		}
-		return nil
-	}
 }
 
 // bootstrapPeers are those that were given, or those that the chain knows: official bootnodes, then bootnodes of nodes, then nodes.

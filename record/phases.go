@@ -77,6 +77,17 @@ func (c PhasesConfig) withDefaults() PhasesConfig {
 	return c
 }
 
+// CommitsAt reports whether commits of the epoch are taken at p.
+func (c PhasesConfig) CommitsAt(p Phase) bool {
+	return p.Known && p.Progress <= c.withDefaults().CommitUntil
+}
+
+// RevealsAt reports whether reveals of the epoch are taken at p.
+func (c PhasesConfig) RevealsAt(p Phase) bool {
+	c = c.withDefaults()
+	return p.Known && p.Progress > c.CommitUntil && p.Progress <= c.RevealUntil
+}
+
 func orInt(n *int, or int) {
 	if *n == 0 {
 		*n = or
@@ -254,9 +265,9 @@ func (p *Phases) open(c class, epoch uint32, now Phase) bool {
 		return false
 	}
 	if c == classCommit {
-		return now.Progress <= p.config.CommitUntil
+		return p.config.CommitsAt(now)
 	}
-	return now.Progress > p.config.CommitUntil && now.Progress <= p.config.RevealUntil
+	return p.config.RevealsAt(now)
 }
 
 // vouched counts the senders that hand over a record whose phase is over.

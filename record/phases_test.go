@@ -109,6 +109,10 @@ func TestCommitsAndRevealsInTheirPhase(t *testing.T) {
 		t.Run(fmt.Sprint(c.progress), func(t *testing.T) {
 			s := newSubnet(record.PhasesConfig{})
 			q := at(post(alice.id), 7, c.progress)
+			var rules record.PhasesConfig
+			if rules.CommitsAt(q.Phase) != c.commit || rules.RevealsAt(q.Phase) != c.reveal || rules.CommitsAt(record.Phase{}) {
+				t.Errorf("commits %v, reveals %v", rules.CommitsAt(q.Phase), rules.RevealsAt(q.Phase))
+			}
 			for _, x := range []struct {
 				r  record.Record
 				ok bool

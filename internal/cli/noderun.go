@@ -48,7 +48,8 @@ func (e *env) bootnodeCmd() *cobra.Command {
 		Use:   "bootnode",
 		Short: "Run a bootnode: the peer by which the nodes of a subnet join",
 		Long: `Run a bootnode. It holds a part of the subnet's DHT and admits by stake, but is no node of the subnet: it scores nobody and needs no
-account. Register its address with the subnet, or hand it to the nodes with --initial-peers.`,
+account. Register its address with the subnet, or hand it to the nodes with --initial-peers. Run it with the nodes' own program: it keeps
+records too, and must have the same rules for them.`,
 		Example: "  mesh bootnode --data-dir ./bootnode --subnet-id 128001 --host-maddrs /ip4/0.0.0.0/tcp/31330",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return e.runNode(cmd.Context(), &f, true) },
 	}
@@ -75,16 +76,14 @@ func (e *env) runWith(ctx context.Context, f *nodeFlags, bootnode bool, beside f
 		return err
 	}
 	cfg.Bootnode = bootnode
-	var app mesh.App
 	if !bootnode {
-		app = e.program.App
 		hotkey, err := f.signer(e)
 		if err != nil {
 			return err
 		}
 		cfg.Hotkey = hotkey
 	}
-	n, err := mesh.New(cfg, app)
+	n, err := mesh.New(cfg, e.program.App)
 	if err != nil {
 		return err
 	}
