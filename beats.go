@@ -36,6 +36,7 @@ type beats struct {
 	name    []byte        // subkey
 	epoch   func() (uint32, bool)
 	members func() []peer.ID
+	relayed func() bool // nobody can dial this node but through a relay
 	log     *slog.Logger
 	wake    chan struct{} // the state changed
 	looking chan struct{} // full while somebody looks at the others
@@ -125,6 +126,7 @@ func (b *beats) store(ctx context.Context) error {
 	info := b.info
 	b.mu.Unlock()
 	info.Epoch, info.HasEpoch = b.epoch()
+	info.UsingRelay = b.relayed()
 	value, err := info.Marshal()
 	if err != nil {
 		return fmt.Errorf("store heartbeat: %w", err)

@@ -82,6 +82,7 @@ func (n *Node) openNetwork(ctx context.Context) (func() error, error) {
 	}
 	n.beats.look = max(n.beats.period/2, minUpdatePeriod/2)
 	n.beats.members = func() []peer.ID { return n.Members().Peers() }
+	n.beats.relayed = func() bool { return host.Reachability() == p2p.ReachabilityPrivate }
 	n.beats.epoch = func() (uint32, bool) {
 		e, ok := n.chain.epoch()
 		return uint32(e), ok

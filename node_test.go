@@ -18,7 +18,10 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hypertensor-blockchain/mesh/chain"
+	"github.com/hypertensor-blockchain/mesh/dht"
+	"github.com/hypertensor-blockchain/mesh/heartbeat"
 	"github.com/hypertensor-blockchain/mesh/p2p"
+	"github.com/hypertensor-blockchain/mesh/record"
 	"github.com/hypertensor-blockchain/mesh/rpc"
 )
 
@@ -366,4 +369,32 @@ func TestStartErrors(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHeartbeatSaysRelayed shows the others, and frontends, that a node can be reached through a relay only.
+func TestHeartbeatSaysRelayed(t *testing.T) {
+	s := newSwarm(t, 2, nil)
+	relayed := func(i int) (yes, found bool) {
+		v, err := s.nodes[0].DHT().Get(t.Context(), heartbeat.Key(), dht.Latest(), dht.NoCache())
+		if err != nil {
+			return false, false
+		}
+		var d record.Dictionary
+		for _, e := range v.Entries {
+			d.Entries = append(d.Entries, record.Entry{Subkey: e.Subkey, Value: e.Raw, Expiration: e.Expiration})
+		}
+		list, _ := heartbeat.List(d)
+		for _, at := range list {
+			if at.Peer == s.nodes[i].PeerID() {
+				return at.Info.UsingRelay, true
+			}
+		}
+		return false, false
+	}
+	eventually(t, "a heartbeat of the first node", func() bool { yes, found := relayed(0); return found && !yes })
+	s.nodes[1].end()
+	s.nodes[1] = runNode(t, Config{
+		Key: s.keys[1], Subnet: toySubnet, Chain: s.chain, Writer: s.chain, Listen: loopbackAddr(), DataDir: s.dirs[1], Reachability: p2p.ReachabilityPrivate,
+	}, nil)
+	eventually(t, "a heartbeat that says that its node is behind a relay", func() bool { yes, _ := relayed(1); return yes })
 }
