@@ -130,7 +130,8 @@ const (
 	tagNeighbour = 20
 )
 
-// tagContacts tells the connection manager whom the table knows, and takes back what it was told of others before.
+// tagContacts tells the connection manager whom the table knows, and takes back what it was told of others before. It tells
+// everything each time: with the last connection of a peer the manager forgets what the peer is worth.
 func (n *Node) tagContacts(old map[peer.ID]int) map[peer.ID]int {
 	n.contacts.mu.Lock()
 	live := n.contacts.table.Contacts(nil)
@@ -145,9 +146,7 @@ func (n *Node) tagContacts(old map[peer.ID]int) map[peer.ID]int {
 	}
 	manager := n.calls.Host().Libp2p().ConnManager()
 	for p, worth := range tags {
-		if old[p] != worth {
-			manager.TagPeer(p, tagName, worth)
-		}
+		manager.TagPeer(p, tagName, worth)
 		delete(old, p)
 	}
 	n.untag(old)

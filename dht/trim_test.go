@@ -48,6 +48,16 @@ func TestTrimmingSparesNeighbours(t *testing.T) {
 	if worth(stranger) != 0 {
 		t.Error("a stranger is worth something")
 	}
+	nearest := m[0].Contacts()
+	slices.SortFunc(nearest, func(a, b kad.Contact) int { return kad.CompareDistance(m[0].ID(), a.ID, b.ID) })
+	once := manager.GetTagInfo(nearest[0].Peer)
+	if err := m[0].Host.Libp2p().Network().ClosePeer(nearest[0].Peer); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "who connects again is worth what it was", func() bool {
+		again := manager.GetTagInfo(nearest[0].Peer)
+		return again != nil && again.FirstSeen.After(once.FirstSeen) && len(again.Conns) > 0 && again.Tags["mesh-dht"] == neighbour
+	})
 	m[0].end()
 	for _, x := range m[1:] {
 		if worth(x) != 0 {
