@@ -47,9 +47,13 @@ func (n *Node) EpochTime() time.Duration {
 //
 // It is the same on all nodes once the time for reveals is over, as far as nobody lies to them or is cut off.
 func (n *Node) Revealed(ctx context.Context, epoch chain.Epoch) (map[peer.ID][]byte, error) {
+	d := n.dht.Load()
+	if d == nil {
+		return nil, errors.New("mesh: no records can be read before the node starts")
+	}
 	revealed := make(map[peer.ID][]byte)
 	keys := []record.Key{record.CommitKey(uint32(epoch)), record.RevealKey(uint32(epoch))}
-	found := n.dht.Load().GetMany(ctx, keys, dht.Latest(), dht.NoCache())
+	found := d.GetMany(ctx, keys, dht.Latest(), dht.NoCache())
 	for _, f := range found {
 		if errors.Is(f.Err, dht.ErrNotFound) {
 			return revealed, nil

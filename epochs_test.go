@@ -181,6 +181,9 @@ func TestBeforeStart(t *testing.T) {
 	if _, err := n.AwaitEpoch(t.Context(), func(record.Phase) bool { return true }); err == nil {
 		t.Error("an epoch before it is started")
 	}
+	if _, err := n.Revealed(t.Context(), 1); err == nil {
+		t.Error("records before it is started")
+	}
 	packed, err := record.SubkeyOf(n.OwnSubkey())
 	if err != nil {
 		t.Fatal(err)
