@@ -1,7 +1,6 @@
 package mesh
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -85,16 +84,5 @@ func (n *Node) commitHere(commits record.Key, subkey []byte) ([]byte, bool) {
 	if d == nil {
 		return nil, false
 	}
-	over, cancel := context.WithCancel(context.Background())
-	cancel() // a get finds what is here even so, and asks nobody
-	v, err := d.Get(over, commits)
-	if err != nil {
-		return nil, false
-	}
-	for _, e := range v.Entries {
-		if bytes.Equal(e.Subkey, subkey) {
-			return e.Raw, true
-		}
-	}
-	return nil, false
+	return d.Held(commits, subkey)
 }

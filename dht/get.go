@@ -21,6 +21,16 @@ func (n *Node) Get(ctx context.Context, key record.Key, opts ...GetOption) (*Val
 	return res.Value, res.Err
 }
 
+// Held returns the value of one packed subkey, without what validators added, if this node keeps or has cached it. It asks nobody and
+// costs the same however many subkeys there are, so that a validator may call it.
+func (n *Node) Held(key record.Key, subkey []byte) ([]byte, bool) {
+	r, ok := n.shelves.lookup(key, subkey, n.now())
+	if !ok {
+		return nil, false
+	}
+	return n.cfg.Validators.Strip(r), true
+}
+
 // GetMany gets many keys with as few searches as possible and returns one result per key, in order.
 func (n *Node) GetMany(ctx context.Context, keys []record.Key, opts ...GetOption) []GetResult {
 	results := make([]GetResult, len(keys))

@@ -98,6 +98,17 @@ func (s *shelves) get(key record.Key, withCache bool, now time.Time) (f *finding
 	return merge(stored, cached), stored == nil || cached.expiration > stored.expiration
 }
 
+// lookup returns the newest version of one subkey on the shelves.
+func (s *shelves) lookup(key record.Key, subkey []byte, now time.Time) (record.Record, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stored, ok := s.storage.Lookup(key, subkey, now)
+	if cached, also := s.cache.Lookup(key, subkey, now); also && (!ok || cached.Expiration > stored.Expiration) {
+		return cached, true
+	}
+	return stored, ok
+}
+
 func toFinding(found record.Found, ok bool) *finding {
 	if !ok {
 		return nil
