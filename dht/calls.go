@@ -206,8 +206,8 @@ func (n *Node) readValue(ctx context.Context, c kad.Contact, key kad.ID, r *wire
 		f, err := n.parse(r)
 		if err != nil {
 			n.count.answersInvalid.Add(1)
-			n.hostile(c, "value cannot be read") //nolint:errcheck // what came before is still good
-			return all
+			n.blameUnread(c.Peer, err, "value cannot be read")
+			return all // what came before is still good
 		}
 		good, bad, hostile := n.examine(record.Key(key), f, q)
 		if bad > 0 {
@@ -330,7 +330,7 @@ func (n *Node) call(ctx context.Context, p peer.ID, m rpc.Method, req []byte, de
 		return err
 	}
 	if err := decode(b); err != nil {
-		n.blame(p, offenceMessage, "answer cannot be decoded")
+		n.blameUnread(p, err, "answer cannot be decoded")
 		return err
 	}
 	return nil

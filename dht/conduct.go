@@ -1,11 +1,15 @@
 package dht
 
 import (
+	"errors"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/hypertensor-blockchain/mesh/dht/wire"
+	"github.com/hypertensor-blockchain/mesh/record"
 )
 
 // What a peer loses for a message. Only messages count that no honest node sends, whatever its clock, its phase or its
@@ -139,6 +143,16 @@ func (n *Node) Scores() []PeerScore {
 func (n *Node) blameRecords(p peer.ID, count int, why string) {
 	points := offenceRecord * float64(count)
 	if n.cfg.Python {
+		points = 0
+	}
+	n.blame(p, points, why)
+}
+
+// blameUnread lowers the score of a peer for what cannot be decoded. Python nodes have none of our limits: whatever they hold they pass on,
+// and others could lower their scores by what they store there. So in a swarm with such nodes going beyond a limit costs nothing.
+func (n *Node) blameUnread(p peer.ID, err error, why string) {
+	points := float64(offenceMessage)
+	if n.cfg.Python && (errors.Is(err, wire.ErrLimit) || record.CodeOf(err) == record.CodeTooLarge) {
 		points = 0
 	}
 	n.blame(p, points, why)

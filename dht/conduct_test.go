@@ -1,13 +1,17 @@
 package dht_test
 
 import (
+	"errors"
 	"testing"
 	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/hypertensor-blockchain/mesh/dht"
 	"github.com/hypertensor-blockchain/mesh/dht/wire"
 	"github.com/hypertensor-blockchain/mesh/kad"
 	"github.com/hypertensor-blockchain/mesh/record"
+	"github.com/hypertensor-blockchain/mesh/record/msgpack"
 	"github.com/hypertensor-blockchain/mesh/rpc"
 )
 
@@ -88,4 +92,39 @@ func TestHostileAnswersLowerTheScore(t *testing.T) {
 		scores := m[0].Scores()
 		return len(scores) == 1 && scores[0].Peer == liar.Host.ID() && scores[0].Score < -5
 	})
+}
+
+// TestLimitsCostPythonNodesNothing stores what is beyond the limits of one node at another, and asks for it, and sends more records at
+// once than a node takes: Python nodes, which have no such limits, do that without knowing better.
+func TestLimitsCostPythonNodesNothing(t *testing.T) {
+	for _, python := range []bool{true, false} {
+		cfg := quiet()
+		cfg.Python = python
+		larger := cfg
+		larger.MaxValue = 1 << 20
+		holder := launch(t, larger)
+		cfg.Bootstrap = []peer.AddrInfo{holder.info()}
+		m := launch(t, cfg)
+		waitReady(t, m)
+		s := newStranger(t)
+		large := regular("large", msgpack.AppendBytes(nil, make([]byte, 100<<10)), in(time.Minute))
+		if codes := s.store(holder, false, large); codes[0] != wire.CodeStored {
+			t.Fatal(codes)
+		}
+		if _, err := m.Get(testContext(t), large.Key, dht.NoCache()); !errors.Is(err, dht.ErrNotFound) {
+			t.Errorf("a value beyond the limit: %v", err)
+		}
+		var req wire.StoreRequest
+		for range 1025 {
+			req.Keys, req.Subkeys = append(req.Keys, large.Key[:]), append(req.Subkeys, nil)
+			req.Values, req.Expiration = append(req.Values, []byte{1}), append(req.Expiration, float64(large.Expiration))
+			req.InCache = append(req.InCache, false)
+		}
+		if _, err := s.call(m, dht.MethodStore, req.Append(nil)); rpc.CodeOf(err) != rpc.InvalidArgument {
+			t.Errorf("too many records: %v", err)
+		}
+		if want := map[bool]int{true: 0, false: 2}[python]; len(m.Scores()) != want {
+			t.Errorf("python %v: %+v", python, m.Scores())
+		}
+	}
 }

@@ -35,7 +35,7 @@ func (n *Node) guard(h rpc.UnaryHandler) rpc.UnaryHandler {
 // malformed refuses a request that cannot be decoded or goes beyond a limit.
 func (n *Node) malformed(p peer.ID, err error) error {
 	n.count.malformedRequests.Add(1)
-	n.blame(p, offenceMessage, "request cannot be decoded")
+	n.blameUnread(p, err, "request cannot be decoded")
 	return rpc.Errorf(rpc.InvalidArgument, "%w", err)
 }
 
