@@ -224,7 +224,7 @@ func TestFaultLateCommitsDieWithTheirHolders(t *testing.T) {
 	var c clock
 	c.set(7, 200)
 	cfg := quiet()
-	cfg.Replicas, cfg.RepublishInterval, cfg.CheckInterval, cfg.CallTimeout = 5, 300*time.Millisecond, 50*time.Millisecond, 2*time.Second
+	cfg.Replicas, cfg.RepublishInterval, cfg.CheckInterval = 5, 300*time.Millisecond, 200*time.Millisecond
 	m, owners := subnet(t, 9, cfg, &c, record.PhasesConfig{})
 	key := record.CommitKey(7)
 	order := nearestFirst(m, key)

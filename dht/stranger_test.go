@@ -3,6 +3,7 @@ package dht_test
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"testing"
 	"time"
 
@@ -113,11 +114,18 @@ func (s *stranger) store(to *member, inCache bool, recs ...record.Record) []wire
 	return resp.Codes
 }
 
-// serveFind answers every find with what f makes of it, and pings under the stranger's own ID.
+// serveFind answers every find with what f makes of it, pings under the stranger's own ID, and accepts whatever is handed over to it.
 func (s *stranger) serveFind(f func(req wire.FindRequest, resp *wire.FindResponse)) {
 	id := s.id()
 	s.Calls.Handle(dht.MethodPing, func(context.Context, *rpc.Request) ([]byte, error) {
 		return (&wire.PingResponse{Peer: wire.NodeInfo{ID: id[:]}, Time: float64(record.ExpirationAt(time.Now()))}).Append(nil), nil
+	})
+	s.Calls.Handle(dht.MethodStore, func(_ context.Context, r *rpc.Request) ([]byte, error) {
+		var req wire.StoreRequest
+		if err := req.Decode(r.Data, wire.Limits{}); err != nil {
+			return nil, err
+		}
+		return (&wire.StoreResponse{Peer: wire.NodeInfo{ID: id[:]}, OK: slices.Repeat([]bool{true}, len(req.Keys))}).Append(nil), nil
 	})
 	s.Calls.Handle(dht.MethodFind, func(_ context.Context, r *rpc.Request) ([]byte, error) {
 		var req wire.FindRequest
