@@ -206,7 +206,9 @@ func (n *Node) readValue(ctx context.Context, c kad.Contact, key kad.ID, r *wire
 		f, err := n.parse(r)
 		if err != nil {
 			n.count.answersInvalid.Add(1)
-			n.blameUnread(c.Peer, err, "value cannot be read")
+			if !errors.Is(err, wire.ErrLimit) && record.CodeOf(err) != record.CodeTooLarge { // its limits may be wider
+				n.blame(c.Peer, offenceMessage, "value cannot be read")
+			}
 			return all // what came before is still good
 		}
 		good, bad, hostile := n.examine(record.Key(key), f, q)

@@ -41,6 +41,7 @@ type contacts struct {
 type ban struct {
 	until    time.Time
 	failures int
+	shunned  bool // for its conduct, not because it failed
 }
 
 // addrBlob is the addresses of a peer as find answers carry them.
@@ -109,11 +110,13 @@ func (c *contacts) pruneBans(now time.Time) {
 			delete(c.banned, p)
 		}
 	}
-	for p := range c.banned {
+	for p, b := range c.banned {
 		if len(c.banned) <= maxBanned/2 {
 			break
 		}
-		delete(c.banned, p)
+		if !b.shunned {
+			delete(c.banned, p)
+		}
 	}
 }
 
@@ -126,7 +129,7 @@ func (c *contacts) shun(p peer.ID, now, until time.Time) bool {
 	if len(c.banned) >= maxBanned {
 		c.pruneBans(now)
 	}
-	c.banned[p] = ban{until: until, failures: c.banned[p].failures + 1}
+	c.banned[p] = ban{until: until, failures: c.banned[p].failures + 1, shunned: true}
 	return c.table.Remove(p, now)
 }
 

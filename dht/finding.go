@@ -87,6 +87,16 @@ func (n *Node) open(key record.Key, f *finding) *Value {
 	return v
 }
 
+// passedOnFalsely reports whether a record is refused for a reason that its holder must have seen as well. Our bounds of size
+// and lifetime may be narrower than those of others, and clocks differ.
+func passedOnFalsely(err error) bool {
+	switch record.CodeOf(err) {
+	case record.CodeHorizon, record.CodeTooLarge:
+		return false
+	}
+	return isHostile(err)
+}
+
 // examine validates what a peer answered for a key and returns what of it is good, and how much was not.
 func (n *Node) examine(key record.Key, f *finding, q record.Request) (good *finding, refused int, hostile bool) {
 	if f == nil {
@@ -97,7 +107,7 @@ func (n *Node) examine(key record.Key, f *finding, q record.Request) (good *find
 			return nil, 0, false // a clock ahead of theirs, or it expired on the way
 		}
 		if err := n.cfg.Validators.Validate(f.records(key)[0], q); err != nil {
-			return nil, 1, isHostile(err)
+			return nil, 1, passedOnFalsely(err)
 		}
 		return f, 0, false
 	}
@@ -108,7 +118,7 @@ func (n *Node) examine(key record.Key, f *finding, q record.Request) (good *find
 		}
 		if err := n.cfg.Validators.Validate(e.Record(key), q); err != nil {
 			refused++
-			hostile = hostile || isHostile(err)
+			hostile = hostile || passedOnFalsely(err)
 			continue
 		}
 		kept.Entries = append(kept.Entries, e)

@@ -104,7 +104,7 @@ func (n *Node) republish(ctx context.Context) {
 	vouched := func(key record.Key) bool { return n.cfg.Validators.NeedsVouchers(key, phase) }
 	lately := n.now().Add(-n.cfg.RepublishInterval * 3 / 4) // the earliest that its own turn comes again
 	n.ledger.forget(lately)
-	recs := n.held(func(r record.Record) bool { return !n.ledger.since(r, lately) || vouched(r.Key) })
+	recs := n.held(func(r record.Record) bool { return !n.ledger.spare(r, lately) || vouched(r.Key) })
 	count := n.distribute(ctx, recs, func(key kad.ID, near []kad.Contact) []kad.Contact {
 		if len(near) >= keepDuty && kad.Nearer(key, near[keepDuty-1].ID, n.self) && !vouched(record.Key(key)) {
 			return nil

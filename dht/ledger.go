@@ -8,7 +8,7 @@ import (
 	"github.com/hypertensor-blockchain/mesh/record"
 )
 
-const maxLedger = 1 << 17 // records whose arrival is noted, some 5 MB; what is not is republished more often than it need be
+const maxLedger = 1 << 17 // records whose delivery is noted, some 5 MB; what is not is republished more often than it need be
 
 // ledger notes when the records kept for the swarm last came here: from whoever wrote them, or from another holder who
 // republished them. Both bring a record to all its holders, so none of these need do it again so soon. One mutex guards it.
@@ -16,13 +16,18 @@ type ledger struct {
 	off    bool // nothing is ever republished
 	seed   maphash.Seed
 	mu     sync.Mutex
-	latest map[uint64]time.Time // by a hash of key and subkey: who shares it waits for a period in vain
+	latest map[uint64]delivery // by a hash of key and subkey: who shares it waits for a period in vain
+}
+
+type delivery struct {
+	at   time.Time
+	used bool // a republication was left out for it
 }
 
 func (l *ledger) init(cfg Config) {
 	l.off = cfg.RepublishInterval < 0
 	l.seed = maphash.MakeSeed()
-	l.latest = make(map[uint64]time.Time)
+	l.latest = make(map[uint64]delivery)
 }
 
 func (l *ledger) hash(r record.Record) uint64 {
@@ -41,25 +46,33 @@ func (l *ledger) brought(r record.Record, now time.Time) {
 	id := l.hash(r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, ok := l.latest[id]; ok || len(l.latest) < maxLedger {
-		l.latest[id] = now
+	if a, ok := l.latest[id]; ok || len(l.latest) < maxLedger {
+		l.latest[id] = delivery{at: now, used: a.used}
 	}
 }
 
-// since reports whether a record came after a time.
-func (l *ledger) since(r record.Record, t time.Time) bool {
+// spare reports whether a record need not be republished, because it came after a time. It never does so twice in a row:
+// whoever brought it to us may have brought it to nobody else, to have it forgotten.
+func (l *ledger) spare(r record.Record, t time.Time) bool {
 	id := l.hash(r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.latest[id].After(t)
+	a, ok := l.latest[id]
+	if !ok || a.used || !a.at.After(t) {
+		delete(l.latest, id)
+		return false
+	}
+	a.used = true
+	l.latest[id] = a
+	return true
 }
 
 // forget drops what came before a time.
 func (l *ledger) forget(before time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for id, at := range l.latest {
-		if at.Before(before) {
+	for id, a := range l.latest {
+		if a.at.Before(before) {
 			delete(l.latest, id)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -246,7 +247,7 @@ func (n *Node) mergePause() time.Duration {
 
 // merge calls some bootstrap or former peers that are not in the table. One answer is enough to find all its friends.
 func (n *Node) merge(ctx context.Context) {
-	candidates := n.absent()
+	candidates := slices.DeleteFunc(n.absent(), func(p peer.AddrInfo) bool { return n.conduct.shuns(p.ID, n.now()) })
 	rand.Shuffle(len(candidates), func(i, j int) { candidates[i], candidates[j] = candidates[j], candidates[i] })
 	found := false
 	for _, p := range candidates[:min(len(candidates), mergesPerPeriod)] {

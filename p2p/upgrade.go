@@ -68,8 +68,10 @@ func (u *upgrader) step(now time.Time) {
 	seen := make(map[peer.ID]attempt)
 	for _, p := range u.h.Network().Peers() {
 		direct, in, out := connsTo(u.h, p)
-		if direct {
-			u.retire(append(in, out...), now)
+		if !direct.IsZero() {
+			if now.Sub(direct) >= relayedGrace {
+				closeAll(append(in, out...)) // a relay ends them soon anyway, and not between two calls
+			}
 			continue
 		}
 		if len(in)+len(out) == 0 {
@@ -128,28 +130,20 @@ func (u *upgrader) punches(p peer.ID) bool {
 	return err == nil && len(known) > 0
 }
 
-// retire closes relayed connections beside a direct one, some time after they were made: a relay ends them soon anyway, and not
-// between two calls.
-func (u *upgrader) retire(relayed []network.Conn, now time.Time) {
-	for _, c := range relayed {
-		if now.Sub(c.Stat().Opened) >= relayedGrace {
-			closeAll([]network.Conn{c})
-		}
-	}
-}
-
 func closeAll(conns []network.Conn) {
 	for _, c := range conns {
 		_ = c.Close() // it is to be gone, and will be
 	}
 }
 
-// connsTo sorts the connections to a peer.
-func connsTo(h host.Host, p peer.ID) (direct bool, in, out []network.Conn) {
+// connsTo sorts the connections to a peer: since when there is a direct one, and which go through relays.
+func connsTo(h host.Host, p peer.ID) (direct time.Time, in, out []network.Conn) {
 	for _, c := range h.Network().ConnsToPeer(p) {
 		switch {
 		case !relayed(c.RemoteMultiaddr()):
-			direct = true
+			if at := c.Stat().Opened; direct.IsZero() || at.Before(direct) {
+				direct = at
+			}
 		case c.Stat().Direction == network.DirInbound:
 			in = append(in, c)
 		default:
