@@ -41,8 +41,9 @@ func (n *Node) EpochTime() time.Duration {
 	return n.chain.epochTime()
 }
 
-// Revealed reads what was revealed in an epoch, by author: what is under its author's own subkey and matches the commit there. Whatever
-// else is stored under these keys is left out. The map is empty when there is nothing.
+// Revealed reads what was revealed in an epoch, by author: what is under its author's own subkey, matches the commit there, and is of a
+// present member of the subnet. Whatever else is found under these keys is left out: a lying holder can show commits and reveals by any
+// number of keys of its own. The map is empty when there is nothing.
 //
 // It is the same on all nodes once the time for reveals is over, as far as nobody lies to them or is cut off.
 func (n *Node) Revealed(ctx context.Context, epoch chain.Epoch) (map[peer.ID][]byte, error) {
@@ -66,6 +67,9 @@ func (n *Node) Revealed(ctx context.Context, epoch chain.Epoch) (map[peer.ID][]b
 		author, _, err := heartbeat.ParseSubkey(reveal.Subkey)
 		if err != nil {
 			continue // a second answer of somebody
+		}
+		if author != n.id && !n.members.Load().Admit(author).OK {
+			continue
 		}
 		commit, ok := commits.Entry(msgpack.Raw(reveal.Subkey))
 		if !ok {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -140,6 +141,11 @@ func TestCommitsAndReveals(t *testing.T) {
 	}
 	if d := s.nodes[1].EpochTime(); d < time.Second || d > 10*time.Second {
 		t.Errorf("an epoch of %d blocks, one each 100 ms, takes %v", toyLength, d)
+	}
+	s.chain.set(func() { s.chain.nodes = slices.Delete(s.chain.nodes, 1, 2) })
+	eventually(t, "the second node is no member any more", func() bool { return !slices.Contains(s.nodes[0].Members().Peers(), s.nodes[1].PeerID()) })
+	if seen, err := s.nodes[0].Revealed(t.Context(), epoch); err != nil || seen[s.nodes[1].PeerID()] != nil {
+		t.Errorf("what a stranger revealed is shown: %q, %v", seen, err)
 	}
 	s.nodes[0].end()
 	if got := strings.Join(apps[0].events, ", "); got != "run ended, stop" {

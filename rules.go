@@ -39,6 +39,9 @@ func (n *Node) validators() (record.Chain, error) {
 	if app, ok := n.rules.(PhaseRules); ok {
 		cfg = app.PhaseRules()
 	}
+	if err := cfg.Validate(); err != nil {
+		return record.Chain{}, fmt.Errorf("mesh: the App's rules for phases: %w", err)
+	}
 	if cfg.Heartbeat == nil {
 		cfg.Heartbeat = heartbeat.Check
 	}

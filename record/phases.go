@@ -1,6 +1,7 @@
 package record
 
 import (
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -75,6 +76,16 @@ func (c PhasesConfig) withDefaults() PhasesConfig {
 		c.Clock = defaultClock
 	}
 	return c
+}
+
+// Validate reports windows in which nothing could ever be committed or revealed.
+func (c PhasesConfig) Validate() error {
+	d := c.withDefaults()
+	if d.CommitUntil < 0 || d.CommitUntil >= d.RevealUntil || d.RevealUntil > Whole {
+		return fmt.Errorf("record: commits until %d and reveals until %d of %d: the first must end before the second, in the epoch",
+			d.CommitUntil, d.RevealUntil, Whole)
+	}
+	return nil
 }
 
 // CommitsAt reports whether commits of the epoch are taken at p.

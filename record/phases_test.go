@@ -421,3 +421,20 @@ func TestNothingGrowsWithoutBound(t *testing.T) {
 		t.Errorf("%d authors remembered", n)
 	}
 }
+
+func TestPhasesValidate(t *testing.T) {
+	for _, c := range []struct {
+		record.PhasesConfig
+		ok bool
+	}{
+		{record.PhasesConfig{}, true},
+		{record.PhasesConfig{CommitUntil: 300, RevealUntil: 1000}, true},
+		{record.PhasesConfig{CommitUntil: 600}, false},
+		{record.PhasesConfig{CommitUntil: 700, RevealUntil: 700}, false},
+		{record.PhasesConfig{RevealUntil: 1001}, false},
+	} {
+		if err := c.Validate(); (err == nil) != c.ok {
+			t.Errorf("%d to %d: %v", c.CommitUntil, c.RevealUntil, err)
+		}
+	}
+}

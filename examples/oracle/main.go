@@ -174,7 +174,10 @@ func (o *oracle) Score(ctx context.Context, r mesh.Round) (mesh.Opinion, error) 
 	}
 	return r.ScoreEach(ctx, func(ctx context.Context, p mesh.Peer) (chain.Score, error) {
 		answer, ok := answers[p.PeerID]
-		if !ok || answer < median-tolerance || answer > median+tolerance {
+		if !ok {
+			return chain.Score{}, errors.New("revealed nothing")
+		}
+		if answer < median-tolerance || answer > median+tolerance {
 			return chain.Score{}, fmt.Errorf("revealed %d, the median is %d", answer, median)
 		}
 		told, err := o.ask(ctx, p.PeerID, r.Epoch-1)
