@@ -81,7 +81,7 @@ func (c PhasesConfig) withDefaults() PhasesConfig {
 // Validate reports windows in which nothing could ever be committed or revealed.
 func (c PhasesConfig) Validate() error {
 	d := c.withDefaults()
-	if d.CommitUntil < 0 || d.CommitUntil >= d.RevealUntil || d.RevealUntil > Whole {
+	if d.CommitUntil >= d.RevealUntil || d.RevealUntil > Whole {
 		return fmt.Errorf("record: commits until %d and reveals until %d of %d: the first must end before the second, in the epoch",
 			d.CommitUntil, d.RevealUntil, Whole)
 	}
