@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -214,5 +215,70 @@ func TestFaultWrongClock(t *testing.T) {
 	liar.ping(m[0], id[:], true)
 	if off, peers := m[0].ClockOffset(); off.Abs() > time.Second || peers < 5 {
 		t.Errorf("offset %v over %d peers", off, peers)
+	}
+}
+
+// TestFaultMidpointInTheWrongBucket: when a bucket was split, the node whose ID is the first of the upper half went to the lower half, and
+// was not found where it belonged. Here every contact is in the bucket of its ID, and found.
+func TestFaultMidpointInTheWrongBucket(t *testing.T) {
+	cfg := quiet()
+	cfg.Python, cfg.BucketSize, cfg.Replicas = true, 1, 1 // free IDs, and a split with every newcomer
+	m := launch(t, cfg)
+	waitReady(t, m)
+	for _, first := range []byte{0x80, 0x00, 0x40, 0xc0} {
+		id := kad.ID{first}
+		if first == 0 {
+			id[len(id)-1] = 1
+		}
+		s := newStranger(t)
+		s.Calls.Handle(dht.MethodPing, func(context.Context, *rpc.Request) ([]byte, error) {
+			return (&wire.PingResponse{Peer: wire.NodeInfo{ID: id[:]}}).Append(nil), nil
+		})
+		s.ping(m, id[:], true)
+		for _, bucket := range m.Table() {
+			for _, c := range bucket.Live {
+				if id := c.Contact.ID; id.CommonPrefixLen(bucket.Prefix) < bucket.Depth {
+					t.Errorf("%v is in the bucket of %v/%d", id, bucket.Prefix, bucket.Depth)
+				}
+			}
+		}
+	}
+	middle := kad.ID{0x80}
+	near := newStranger(t).find(m, wire.FindRequest{Keys: [][]byte{middle[:]}}).Results[0].NearestIDs
+	if len(near) != 1 || kad.ID(near[0]) != middle {
+		t.Errorf("nearest to the middle is %x", near)
+	}
+}
+
+// TestFaultClockGoesWrongLater: clocks were compared once, when a node joined. Here a node notices when its clock goes wrong afterwards.
+func TestFaultClockGoesWrongLater(t *testing.T) {
+	cfg := quiet()
+	cfg.CheckInterval = 20 * time.Millisecond
+	m := swarm(t, 4, cfg)
+	var wrong atomic.Int64
+	cfg.Now = func() time.Time { return time.Now().Add(time.Duration(wrong.Load())) }
+	late := launch(t, withBootstrap(cfg, m...))
+	waitReady(t, late)
+	settle(t, append(m, late))
+	if off, peers := late.ClockOffset(); off.Abs() > time.Second || peers < 3 {
+		t.Fatalf("offset %v over %d peers", off, peers)
+	}
+	events, stop := late.Events()
+	defer stop()
+	wrong.Store(int64(5 * time.Second))
+	ctx := testContext(t)
+	for {
+		select {
+		case e := <-events:
+			if e.Kind != dht.EventClockSkew {
+				continue
+			}
+			if off := e.Duration + 5*time.Second; off.Abs() > time.Second || e.Count < 3 {
+				t.Errorf("%v over %d peers", e.Duration, e.Count)
+			}
+			return
+		case <-ctx.Done():
+			t.Fatal("nobody noticed")
+		}
 	}
 }
