@@ -29,7 +29,7 @@ func (n *Node) keepFound(key record.Key, f *finding, nearest []kad.Contact, hold
 	recs := f.records(key)
 	if (!n.cfg.NoCacheLocally && !o.noCache) || o.refresh {
 		for _, r := range recs {
-			if err := n.shelves.put(r, n.cfg.Validators.Author(r, ""), true, now); err != nil {
+			if err := n.shelves.put(r, n.rules().Author(r, ""), true, now); err != nil {
 				break // the cache is full of what lives longer
 			}
 		}

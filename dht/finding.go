@@ -76,12 +76,12 @@ func (f *finding) records(key record.Key) []record.Record {
 func (n *Node) open(key record.Key, f *finding) *Value {
 	v := &Value{Key: key, Expiration: f.expiration}
 	if f.dict == nil {
-		v.Raw = n.cfg.Validators.Strip(f.records(key)[0])
+		v.Raw = n.rules().Strip(f.records(key)[0])
 		return v
 	}
 	v.Entries = make([]Entry, 0, len(f.dict.Entries))
 	for _, e := range f.dict.Entries {
-		v.Entries = append(v.Entries, Entry{Subkey: e.Subkey, Raw: n.cfg.Validators.Strip(e.Record(key)), Expiration: e.Expiration})
+		v.Entries = append(v.Entries, Entry{Subkey: e.Subkey, Raw: n.rules().Strip(e.Record(key)), Expiration: e.Expiration})
 	}
 	slices.SortFunc(v.Entries, func(a, b Entry) int { return bytes.Compare(a.Subkey, b.Subkey) })
 	return v
@@ -106,7 +106,7 @@ func (n *Node) examine(key record.Key, f *finding, q record.Request) (good *find
 		if f.expiration.Expired(q.Now) {
 			return nil, 0, false // a clock ahead of theirs, or it expired on the way
 		}
-		if err := n.cfg.Validators.Validate(f.records(key)[0], q); err != nil {
+		if err := n.rules().Validate(f.records(key)[0], q); err != nil {
 			return nil, 1, passedOnFalsely(err)
 		}
 		return f, 0, false
@@ -116,7 +116,7 @@ func (n *Node) examine(key record.Key, f *finding, q record.Request) (good *find
 		if e.Expiration.Expired(q.Now) {
 			continue
 		}
-		if err := n.cfg.Validators.Validate(e.Record(key), q); err != nil {
+		if err := n.rules().Validate(e.Record(key), q); err != nil {
 			refused++
 			hostile = hostile || passedOnFalsely(err)
 			continue

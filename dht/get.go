@@ -28,7 +28,7 @@ func (n *Node) Held(key record.Key, subkey []byte) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	return n.cfg.Validators.Strip(r), true
+	return n.rules().Strip(r), true
 }
 
 // GetMany gets many keys with as few searches as possible and returns one result per key, in order.

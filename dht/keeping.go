@@ -49,22 +49,12 @@ func jitter(d time.Duration) time.Duration {
 // handOver gives a node that is new in the table the records that it should hold. Of the nodes that hold a record only
 // the nearest does so, unless the newcomer will believe none but several.
 func (n *Node) handOver(ctx context.Context, c kad.Contact) {
-	held := n.shelves.all(n.now())
-	if len(held) == 0 {
-		return
-	}
 	var recs []record.Record
-	var near []kad.Contact
-	var key record.Key
-	give, phase := false, n.phase()
-	for i, h := range held {
-		if i == 0 || h.Key != key {
-			key = h.Key
-			near = n.contacts.nearest(near[:0], kad.ID(key), n.cfg.Replicas, c.ID)
-			give = n.givesTo(kad.ID(key), near, c.ID, n.cfg.Validators.NeedsVouchers(key, phase))
-		}
-		if give {
-			recs = append(recs, h.Record)
+	o := others{phase: n.phase(), but: c.ID}
+	for _, r := range n.held() {
+		n.consider(&o, r)
+		if o.admit(n.self, c.ID, n.cfg.Replicas) && (o.nearer == 0 || o.vouched) {
+			recs = append(recs, r)
 		}
 	}
 	if len(recs) == 0 {
@@ -75,42 +65,75 @@ func (n *Node) handOver(ctx context.Context, c kad.Contact) {
 	n.event(Event{Kind: EventHandOver, Peer: c.Peer, Count: len(recs)})
 }
 
-// givesTo reports whether this node gives a record to a newcomer: it is the nearest of those that hold it, near being the
-// others, or all must, and the newcomer is one of the Replicas nearest now.
-func (n *Node) givesTo(key kad.ID, near []kad.Contact, newcomer kad.ID, all bool) bool {
-	if !all && len(near) > 0 && !kad.Nearer(key, n.self, near[0].ID) {
-		return false
+// others is who should hold a record besides this node. It is filled in for one record after the other, ordered by key.
+type others struct {
+	phase record.Phase
+	but   kad.ID // is not among them
+
+	key     record.Key
+	near    []kad.Contact // the Replicas nearest, nearest first
+	since   []time.Time   // that each is in the table
+	vouched bool          // several must vouch for what is under the key
+	nearer  int           // of near, how many are nearer than this node and have the record, as far as we know
+}
+
+// consider fills in who else should hold a record. Who came into the table after the record was last brought to its holders
+// is not relied on: it has the record only if somebody gave it, and if many come at once, as when a split swarm grows
+// together, each of the holders would leave that to a newcomer.
+func (n *Node) consider(o *others, r record.Record) {
+	if o.near == nil || o.key != r.Key {
+		o.key = r.Key
+		o.near, o.since = n.contacts.nearestSince(o.near[:0], o.since[:0], kad.ID(r.Key), n.cfg.Replicas, o.but)
+		o.vouched = n.cfg.Validators.NeedsVouchers(r.Key, o.phase)
 	}
+	brought, known := n.ledger.when(r)
+	o.nearer = 0
+	for i := 0; i < len(o.near) && kad.Nearer(kad.ID(r.Key), o.near[i].ID, n.self); i++ {
+		if !known || !o.since[i].After(brought) {
+			o.nearer++
+		}
+	}
+}
+
+// admit reports whether a newcomer is one of the nearest nodes that should hold the record.
+func (o *others) admit(self, newcomer kad.ID, replicas int) bool {
 	nearer := 0
-	if kad.Nearer(key, n.self, newcomer) {
+	if kad.Nearer(kad.ID(o.key), self, newcomer) {
 		nearer++
 	}
-	for _, c := range near {
-		if kad.Nearer(key, c.ID, newcomer) {
+	for _, c := range o.near {
+		if kad.Nearer(kad.ID(o.key), c.ID, newcomer) {
 			nearer++
 		}
 	}
-	return nearer < n.cfg.Replicas
+	return nearer < replicas
 }
 
-// keepDuty is how many of the nodes nearest to a record see to its copies, the first whose turn it is for all. The nearest
-// alone may be new, and not have the record yet, or dead without the others knowing: then nobody would.
+// keepDuty is how many of the nodes that hold a record, the nearest of them, see to its copies, the first whose turn it is for all.
+// The nearest alone may be dead without the others knowing: then nobody would.
 const keepDuty = 3
 
 // republish sends the records that this node is among the nearest to again to those that should hold them, except what
 // somebody brought to all of them lately. What several must vouch for all its holders send, every time.
 func (n *Node) republish(ctx context.Context) {
-	phase := n.phase()
-	vouched := func(key record.Key) bool { return n.cfg.Validators.NeedsVouchers(key, phase) }
-	lately := n.now().Add(-n.cfg.RepublishInterval * 3 / 4) // the earliest that its own turn comes again
-	n.ledger.forget(lately)
-	recs := n.held(func(r record.Record) bool { return !n.ledger.spare(r, lately) || vouched(r.Key) })
-	count := n.distribute(ctx, recs, func(key kad.ID, near []kad.Contact) []kad.Contact {
-		if len(near) >= keepDuty && kad.Nearer(key, near[keepDuty-1].ID, n.self) && !vouched(record.Key(key)) {
-			return nil
+	now := n.now()
+	lately := now.Add(-n.cfg.RepublishInterval * 3 / 4) // the earliest that its own turn comes again
+	held := n.held()
+	n.ledger.keep(held)
+	var recs []record.Record
+	o := others{phase: n.phase()}
+	for _, r := range held {
+		n.consider(&o, r)
+		if o.vouched || o.nearer < keepDuty && !n.ledger.spare(r, lately) {
+			recs = append(recs, r)
 		}
+	}
+	count := n.distribute(ctx, recs, func(_ kad.ID, near []kad.Contact) []kad.Contact {
 		return near[:min(len(near), n.cfg.Replicas-1)]
 	})
+	for _, r := range recs {
+		n.ledger.brought(r, now)
+	}
 	if count > 0 {
 		n.count.republished.Add(uint64(count)) //nolint:gosec // a count
 		n.event(Event{Kind: EventRepublished, Count: count})
@@ -124,7 +147,7 @@ func (n *Node) leave() {
 	}
 	ctx, cancel := context.WithTimeout(n.life, n.cfg.LeaveTimeout)
 	defer cancel()
-	count := n.distribute(ctx, n.held(nil), func(_ kad.ID, near []kad.Contact) []kad.Contact {
+	count := n.distribute(ctx, n.held(), func(_ kad.ID, near []kad.Contact) []kad.Contact {
 		if len(near) == 0 {
 			return nil
 		}
@@ -133,13 +156,11 @@ func (n *Node) leave() {
 	n.count.handedOver.Add(uint64(count)) //nolint:gosec // a count
 }
 
-// held returns the records kept for the swarm, or those that which picks, ordered by key.
-func (n *Node) held(which func(record.Record) bool) []record.Record {
+// held returns the records kept for the swarm, ordered by key.
+func (n *Node) held() []record.Record {
 	var recs []record.Record
 	for _, h := range n.shelves.all(n.now()) {
-		if which == nil || which(h.Record) {
-			recs = append(recs, h.Record)
-		}
+		recs = append(recs, h.Record)
 	}
 	return recs
 }

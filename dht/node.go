@@ -42,6 +42,9 @@ type Node struct {
 	due      refreshes  // cached keys to fetch anew
 	count    counters   // atomic
 	events   *eventStream
+
+	validators atomic.Pointer[record.Chain] // the rules in force
+
 	desks    sync.Pool        // of *desk
 	pushes   atomic.Int32     // copies on their way to others
 	checks   chan kad.Contact // peers to call before they may enter the table; drained by Run
@@ -84,10 +87,10 @@ func New(calls *rpc.Node, cfg Config) (*Node, error) {
 	if !cfg.ClientMode {
 		n.info.ID = self[:]
 	}
-	cfg.Validators = cfg.Validators.With(record.NewBounds(record.BoundsConfig{
+	rules := cfg.Validators.With(record.NewBounds(record.BoundsConfig{
 		MaxSubkey: cfg.MaxSubkey, MaxValue: cfg.MaxValue, MaxHorizon: cfg.MaxLifetime, Clock: cfg.MaxClockSkew,
 	}))
-	n.cfg.Validators = cfg.Validators
+	n.validators.Store(&rules)
 	n.contacts.init(cfg, self)
 	if cfg.Restore != nil {
 		for _, c := range n.contacts.table.Restore(*cfg.Restore, n.now()) {

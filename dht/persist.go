@@ -61,11 +61,11 @@ func (n *Node) takeBack(r *Recovery, h record.Held, now time.Time) {
 	if n.cfg.Phase != nil {
 		q.Phase = n.cfg.Phase()
 	}
-	if err := n.cfg.Validators.Validate(h.Record, q); err != nil {
+	if err := n.rules().Validate(h.Record, q); err != nil {
 		r.Refused++
 		return
 	}
-	switch err := n.shelves.put(h.Record, n.cfg.Validators.Author(h.Record, h.Author), false, now); record.CodeOf(err) {
+	switch err := n.shelves.put(h.Record, n.rules().Author(h.Record, h.Author), false, now); record.CodeOf(err) {
 	case 0:
 		r.Records++
 	case record.CodeStale, record.CodeDuplicate, record.CodeExpired:

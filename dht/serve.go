@@ -199,13 +199,13 @@ func (n *Node) accept(r record.Record, inCache bool, q record.Request, f *forger
 		}
 		return code
 	}
-	if err := n.cfg.Validators.Validate(r, q); err != nil {
+	if err := n.rules().Validate(r, q); err != nil {
 		if record.CodeOf(err) == record.CodeSignature {
 			*f++
 		}
 		return n.refuse(r, q, err)
 	}
-	if err := n.shelves.keep(r, inCache, n.cfg.Validators, q); err != nil {
+	if err := n.shelves.keep(r, inCache, n.rules(), q); err != nil {
 		return n.refuse(r, q, err)
 	}
 	if !inCache {

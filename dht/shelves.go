@@ -256,8 +256,10 @@ func codeOf(err error) wire.Code {
 		return wire.CodeOlder
 	case record.CodeExpired:
 		return wire.CodeExpired
-	case record.CodeFull, record.CodeQuota:
+	case record.CodeFull:
 		return wire.CodeFull
+	case record.CodeQuota: // not the same as full: farther nodes, which do not know, must not be asked in its place
+		return wire.CodeQuota
 	case record.CodeTooLarge:
 		return wire.CodeTooBig
 	case record.CodeMalformed:

@@ -96,7 +96,7 @@ func (n *Node) sign(req StoreRequest) (record.Record, error) {
 	if r.Value, err = msgpack.Marshal(req.Value); err != nil {
 		return r, err
 	}
-	if r.Value, err = n.cfg.Validators.Sign(r); err != nil {
+	if r.Value, err = n.rules().Sign(r); err != nil {
 		return r, err
 	}
 	if len(r.Value) > n.cfg.MaxValue || len(r.Subkey) > n.cfg.MaxSubkey {
@@ -321,7 +321,7 @@ func (n *Node) cacheStored(p *parcel) {
 		switch {
 		case p.results[i].OK() && (r.Regular() || cached > 0) && r.Expiration > stored:
 			// The cache is ours to lose: what does not fit is not kept.
-			_ = n.shelves.put(r, n.cfg.Validators.Author(r, ""), true, now)
+			_ = n.shelves.put(r, n.rules().Author(r, ""), true, now)
 		case !p.results[i].OK() && cached > 0 && cached <= r.Expiration:
 			n.due.add(p.key, now)
 		}

@@ -12,15 +12,16 @@ const (
 	CodeOlder                 // a newer version is held already
 	CodeExpired               // expired on arrival
 	CodeInvalid               // a validator refused it
-	CodeFull                  // no room, or the author's quota is used up
+	CodeFull                  // no room
 	CodeTooBig                // key, subkey or value beyond a limit
 	CodeMalformed             // tag, value or dictionary cannot be decoded
 	CodePartial               // a dictionary of which some entries were accepted
 	CodeBusy                  // not looked at: the node is overloaded
 	CodeHeld                  // this very record is held already
+	CodeQuota                 // its author has used up what a validator allows
 )
 
-var codeNames = [...]string{"none", "stored", "older", "expired", "invalid", "full", "too big", "malformed", "partial", "busy", "held"}
+var codeNames = [...]string{"none", "stored", "older", "expired", "invalid", "full", "too big", "malformed", "partial", "busy", "held", "quota"}
 
 // String returns the code in words.
 func (c Code) String() string {
