@@ -21,6 +21,7 @@ const (
 	maxAddrs        = 4096             // peers whose encoded addresses are kept
 	maxAddrsPerPeer = 8                // addresses of one peer told to others
 	addrsAge        = time.Minute      // how long encoded addresses are reused
+	maxSince        = 4096             // peers whose entry into the table is remembered; tables are smaller
 	maxRemembered   = 256              // peers that once were in the table, to heal a split swarm with
 	learnedAddrTTL  = 10 * time.Minute // addresses that others told us; long enough for one search and its stores
 )
@@ -34,6 +35,7 @@ type contacts struct {
 	banned map[peer.ID]ban
 	addrs  map[peer.ID]addrBlob
 	lost   map[peer.ID]time.Time // left the table at; candidates for a merge
+	since  map[peer.ID]time.Time // entered the table at
 	base   time.Duration
 	max    time.Duration
 }
@@ -58,6 +60,7 @@ func (c *contacts) init(cfg Config, self kad.ID) {
 	c.banned = make(map[peer.ID]ban)
 	c.addrs = make(map[peer.ID]addrBlob)
 	c.lost = make(map[peer.ID]time.Time)
+	c.since = make(map[peer.ID]time.Time)
 	c.base, c.max = cfg.BackoffBase, cfg.BackoffMax
 }
 
@@ -71,6 +74,17 @@ func (c *contacts) nearest(dst []kad.Contact, target kad.ID, k int, exclude kad.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.table.Nearest(dst, target, k, exclude)
+}
+
+// nearestSince is nearest that also appends since when each contact is in the table.
+func (c *contacts) nearestSince(dst []kad.Contact, since []time.Time, target kad.ID, k int, exclude kad.ID) ([]kad.Contact, []time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	dst = c.table.Nearest(dst, target, k, exclude)
+	for i := range dst {
+		since = append(since, c.since[dst[i].Peer])
+	}
+	return dst, since
 }
 
 // isBanned reports whether a peer is in back-off.
@@ -167,6 +181,18 @@ func (c *contacts) remember(p peer.ID, now time.Time) {
 	c.lost[p] = now
 }
 
+// entered notes when a contact came into the table.
+func (c *contacts) entered(p peer.ID, now time.Time) {
+	if len(c.since) >= maxSince { // most of them have left it again
+		for q := range c.since {
+			if _, live, ok := c.table.Find(q); !ok || !live {
+				delete(c.since, q)
+			}
+		}
+	}
+	c.since[p] = now
+}
+
 // alive records that c.Peer answered a question of ours, saying that its ID is c.ID.
 func (n *Node) alive(c kad.Contact, rtt time.Duration) {
 	now := n.now()
@@ -189,6 +215,7 @@ func (n *Node) alive(c kad.Contact, rtt time.Duration) {
 	delete(t.banned, c.Peer)
 	if res.Status == kad.Added {
 		delete(t.lost, c.Peer)
+		t.entered(c.Peer, now)
 	}
 	t.mu.Unlock()
 

@@ -84,7 +84,7 @@ func (n *Node) consider(o *others, r record.Record) {
 	if o.near == nil || o.key != r.Key {
 		o.key = r.Key
 		o.near, o.since = n.contacts.nearestSince(o.near[:0], o.since[:0], kad.ID(r.Key), n.cfg.Replicas, o.but)
-		o.vouched = n.cfg.Validators.NeedsVouchers(r.Key, o.phase)
+		o.vouched = n.rules().NeedsVouchers(r.Key, o.phase)
 	}
 	brought, known := n.ledger.when(r)
 	o.nearer = 0
@@ -181,13 +181,14 @@ type load struct {
 const distributeRounds = 3 // attempts to find somebody who answers
 
 // distribute sends records, which are ordered by key, to the contacts that pick returns for their key, out of the Replicas
-// nearest, a few contacts at once; where one does not answer, it picks again among the others. It returns the number of
-// records that were sent at least once.
+// nearest, a few contacts at once; where one does not answer, it picks again among the others, for that one's records. It
+// returns the number of records that were sent at least once.
 func (n *Node) distribute(ctx context.Context, recs []record.Record, pick func(key kad.ID, near []kad.Contact) []kad.Contact) int {
 	dead := make(map[peer.ID]bool)
+	tried := make(map[record.Key][]peer.ID)
 	count := 0
 	for range distributeRounds {
-		loads, sent := n.sort(recs, dead, pick)
+		loads, sent := n.sort(recs, dead, tried, pick)
 		count = max(count, sent)
 		if len(loads) == 0 || ctx.Err() != nil {
 			return count
@@ -200,7 +201,18 @@ func (n *Node) distribute(ctx context.Context, recs []record.Record, pick func(k
 				recs = append(recs, l.recs...)
 			}
 		}
-		slices.SortFunc(recs, func(a, b record.Record) int { return a.Key.Compare(b.Key) })
+		slices.SortFunc(recs, func(a, b record.Record) int { return cmp.Or(a.Key.Compare(b.Key), bytes.Compare(a.Subkey, b.Subkey)) })
+		recs = slices.CompactFunc(recs, func(a, b record.Record) bool { return a.Key == b.Key && bytes.Equal(a.Subkey, b.Subkey) })
+		for _, r := range recs {
+			tried[r.Key] = tried[r.Key][:0]
+		}
+		for p, l := range loads {
+			for i, r := range l.recs {
+				if _, again := tried[r.Key]; again && (i == 0 || l.recs[i-1].Key != r.Key) {
+					tried[r.Key] = append(tried[r.Key], p)
+				}
+			}
+		}
 	}
 	return count
 }

@@ -67,12 +67,25 @@ func (l *ledger) spare(r record.Record, t time.Time) bool {
 	return true
 }
 
-// forget drops what came before a time.
-func (l *ledger) forget(before time.Time) {
+// when returns when a record last came, if that is known.
+func (l *ledger) when(r record.Record) (time.Time, bool) {
+	id := l.hash(r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for id, a := range l.latest {
-		if a.at.Before(before) {
+	a, ok := l.latest[id]
+	return a.at, ok
+}
+
+// keep drops all records but these.
+func (l *ledger) keep(recs []record.Record) {
+	ids := make(map[uint64]struct{}, len(recs))
+	for _, r := range recs {
+		ids[l.hash(r)] = struct{}{}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id := range l.latest {
+		if _, ok := ids[id]; !ok {
 			delete(l.latest, id)
 		}
 	}

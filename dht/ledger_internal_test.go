@@ -17,7 +17,6 @@ func TestLedgerSparesOnce(t *testing.T) {
 	for range 10 {
 		at = at.Add(time.Minute)
 		l.brought(r, at)
-		l.forget(at.Add(-time.Minute))
 		if l.spare(r, at.Add(-time.Minute)) {
 			spared++
 		}
