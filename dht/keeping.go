@@ -1,6 +1,8 @@
 package dht
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -185,7 +187,7 @@ const distributeRounds = 3 // attempts to find somebody who answers
 // returns the number of records that were sent at least once.
 func (n *Node) distribute(ctx context.Context, recs []record.Record, pick func(key kad.ID, near []kad.Contact) []kad.Contact) int {
 	dead := make(map[peer.ID]bool)
-	tried := make(map[record.Key][]peer.ID)
+	tried := make(map[record.Key][]peer.ID) // of what somebody did not take: who was asked
 	count := 0
 	for range distributeRounds {
 		loads, sent := n.sort(recs, dead, tried, pick)
@@ -194,22 +196,14 @@ func (n *Node) distribute(ctx context.Context, recs []record.Record, pick func(k
 			return count
 		}
 		n.sendLoads(ctx, loads)
-		recs = recs[:0]
-		for p, l := range loads {
-			if l.lost {
-				dead[p] = true
-				recs = append(recs, l.recs...)
-			}
-		}
-		slices.SortFunc(recs, func(a, b record.Record) int { return cmp.Or(a.Key.Compare(b.Key), bytes.Compare(a.Subkey, b.Subkey)) })
-		recs = slices.CompactFunc(recs, func(a, b record.Record) bool { return a.Key == b.Key && bytes.Equal(a.Subkey, b.Subkey) })
+		recs = lostOf(loads, dead)
 		for _, r := range recs {
-			tried[r.Key] = tried[r.Key][:0]
+			tried[r.Key] = append(tried[r.Key], n.me) // and so it is in the map
 		}
 		for p, l := range loads {
-			for i, r := range l.recs {
-				if _, again := tried[r.Key]; again && (i == 0 || l.recs[i-1].Key != r.Key) {
-					tried[r.Key] = append(tried[r.Key], p)
+			for _, r := range l.recs {
+				if list, ok := tried[r.Key]; ok && !slices.Contains(list, p) {
+					tried[r.Key] = append(list, p)
 				}
 			}
 		}
@@ -217,8 +211,24 @@ func (n *Node) distribute(ctx context.Context, recs []record.Record, pick func(k
 	return count
 }
 
-// sort assigns records, which are ordered by key, to the nodes that they go to, and returns how many go anywhere.
-func (n *Node) sort(recs []record.Record, dead map[peer.ID]bool, pick func(kad.ID, []kad.Contact) []kad.Contact) (map[peer.ID]*load, int) {
+// lostOf returns the records of loads that did not arrive, each once, in the order of their keys, and adds the peers to dead.
+func lostOf(loads map[peer.ID]*load, dead map[peer.ID]bool) []record.Record {
+	var recs []record.Record
+	for p, l := range loads {
+		if l.lost {
+			dead[p] = true
+			recs = append(recs, l.recs...)
+		}
+	}
+	slices.SortFunc(recs, func(a, b record.Record) int {
+		return cmp.Or(a.Key.Compare(b.Key), bytes.Compare(a.Subkey, b.Subkey))
+	})
+	return slices.CompactFunc(recs, func(a, b record.Record) bool { return a.Key == b.Key && bytes.Equal(a.Subkey, b.Subkey) })
+}
+
+// sort assigns records, which are ordered by key, to the nodes that they go to, but none that was tried already, and returns how
+// many go anywhere.
+func (n *Node) sort(recs []record.Record, dead map[peer.ID]bool, tried map[record.Key][]peer.ID, pick func(kad.ID, []kad.Contact) []kad.Contact) (map[peer.ID]*load, int) {
 	loads := make(map[peer.ID]*load)
 	count := 0
 	now := n.now()
@@ -228,6 +238,7 @@ func (n *Node) sort(recs []record.Record, dead map[peer.ID]bool, pick func(kad.I
 			near = n.contacts.nearest(near[:0], kad.ID(r.Key), 2*n.cfg.Replicas, kad.ID{})
 			near = slices.DeleteFunc(near, func(c kad.Contact) bool { return dead[c.Peer] || n.contacts.isBanned(c.Peer, now) })
 			to = pick(kad.ID(r.Key), near[:min(len(near), n.cfg.Replicas)])
+			to = slices.DeleteFunc(to, func(c kad.Contact) bool { return slices.Contains(tried[r.Key], c.Peer) })
 		}
 		if len(to) > 0 {
 			count++
