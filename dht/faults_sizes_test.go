@@ -14,8 +14,9 @@ import (
 	"github.com/hypertensor-blockchain/mesh/rpc"
 )
 
-// TestFaultLargeAnswerCostsThePeerItsPlace: what does not fit into one answer comes in pages to nodes that can ask for them,
-// as its first entries to others, and nobody is blamed.
+// TestFaultLargeAnswerCostsThePeerItsPlace: a dictionary that had grown beyond one message could not be read any more, and each attempt
+// cost the innocent holder its place in the table. Here it comes in pages to nodes that can ask for them, as its first entries to others,
+// and nobody is blamed.
 func TestFaultLargeAnswerCostsThePeerItsPlace(t *testing.T) {
 	cfg := quiet()
 	cfg.MaxAnswer, cfg.MaxValue = 64<<10, 8<<10
@@ -53,7 +54,8 @@ func TestFaultLargeAnswerCostsThePeerItsPlace(t *testing.T) {
 	}
 }
 
-// TestFaultUnboundedSizes: too large keys, values, subkeys and lists get a code, and the node goes on.
+// TestFaultUnboundedSizes: nothing bounded the size of values and subkeys, their number, or how long they live. Here what is too much
+// gets a code, and the node goes on.
 func TestFaultUnboundedSizes(t *testing.T) {
 	cfg := quiet()
 	cfg.MaxValue, cfg.MaxSubkey, cfg.MaxSubkeys = 1000, 100, 20
@@ -101,7 +103,8 @@ func TestFaultUnboundedSizes(t *testing.T) {
 	}
 }
 
-// TestFaultCacheFlood: in_cache is validated like everything else, and fills no more than the cache.
+// TestFaultCacheFlood: whoever set in_cache filled other nodes' memory without bound. Here copies are validated like everything else,
+// fill no more than the cache, and displace nothing that was acknowledged.
 func TestFaultCacheFlood(t *testing.T) {
 	cfg := quiet()
 	cfg.CacheBytes = 64 << 10
@@ -123,7 +126,7 @@ func TestFaultCacheFlood(t *testing.T) {
 	}
 }
 
-// TestFaultAmplification: a question for many keys costs no more memory than one answer may take.
+// TestFaultAmplification: a small question for many keys brought a huge answer. Here it costs no more memory than one answer may take.
 func TestFaultAmplification(t *testing.T) {
 	cfg := quiet()
 	cfg.MaxValue, cfg.MaxAnswer = 1<<10, 4<<10
@@ -146,7 +149,8 @@ func TestFaultAmplification(t *testing.T) {
 	}
 }
 
-// TestFaultEndlessPages: a dictionary whose pages never end is given up after what an honest node could have.
+// TestFaultEndlessPages: a reader that follows pages can be kept reading for ever. Here a dictionary whose pages never end is given up
+// after what an honest node could have.
 func TestFaultEndlessPages(t *testing.T) {
 	m := launch(t, quiet())
 	s := newStranger(t)
@@ -173,7 +177,7 @@ func TestFaultEndlessPages(t *testing.T) {
 	}
 }
 
-// TestFaultLeakPerKeyAskedFor: a million keys asked for leave nothing behind.
+// TestFaultLeakPerKeyAskedFor: every key that was ever asked for left an entry behind in the table of pending gets. Here nothing is left.
 func TestFaultLeakPerKeyAskedFor(t *testing.T) {
 	m := swarm(t, 2, quiet())
 	ctx := testContext(t)

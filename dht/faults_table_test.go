@@ -15,7 +15,8 @@ import (
 	"github.com/hypertensor-blockchain/mesh/rpc"
 )
 
-// TestFaultEvictionBySpoofedPing: a ping in somebody else's name, with or without a call back, leaves the table as it is.
+// TestFaultEvictionBySpoofedPing: a ping in somebody else's name, whose call back then failed, deleted that somebody from the table. Here
+// it leaves the table as it is.
 func TestFaultEvictionBySpoofedPing(t *testing.T) {
 	m := swarm(t, 3, quiet())
 	settle(t, m)
@@ -36,7 +37,8 @@ func TestFaultEvictionBySpoofedPing(t *testing.T) {
 	}
 }
 
-// TestFaultNodeIDTakeover: whatever a peer claims and however it answers, an ID stays with the peer it belongs to.
+// TestFaultNodeIDTakeover: whoever claimed the ID of another node got its place in the tables of others. Here an ID stays with the peer
+// it belongs to, whatever a peer claims and however it answers.
 func TestFaultNodeIDTakeover(t *testing.T) {
 	for _, python := range []bool{false, true} {
 		t.Run(fmt.Sprintf("python %v", python), func(t *testing.T) {
@@ -68,8 +70,8 @@ func TestFaultNodeIDTakeover(t *testing.T) {
 	}
 }
 
-// TestFaultClaimsFillTheTable: callers are added only after they answered a question of ours, and a flood of claims costs
-// nothing but a bounded queue.
+// TestFaultClaimsFillTheTable: every caller entered the table under the ID it claimed. Here callers are added only after they answered a
+// question of ours, and a flood of claims costs nothing but a bounded queue.
 func TestFaultClaimsFillTheTable(t *testing.T) {
 	m := launch(t, quiet())
 	s := newStranger(t)
@@ -88,7 +90,8 @@ func TestFaultClaimsFillTheTable(t *testing.T) {
 	}
 }
 
-// TestFaultFreeNodeIDs: a node whose ID is not derived from its peer ID gets a place in a mixed swarm only.
+// TestFaultFreeNodeIDs: nodes chose their IDs, and with them a place near any key. Here an ID that is not derived from the peer ID gets a
+// place in a mixed swarm only.
 func TestFaultFreeNodeIDs(t *testing.T) {
 	for _, python := range []bool{false, true} {
 		t.Run(fmt.Sprintf("python %v", python), func(t *testing.T) {
@@ -110,8 +113,8 @@ func TestFaultFreeNodeIDs(t *testing.T) {
 	}
 }
 
-// TestFaultHostileNearestLists: invented, repeated, too many and malformed neighbours are cut; the search ends and finds what
-// honest nodes hold.
+// TestFaultHostileNearestLists: searches followed whatever neighbours an answer named. Here invented, repeated, too many and malformed
+// ones are cut; the search ends and finds what honest nodes hold.
 func TestFaultHostileNearestLists(t *testing.T) {
 	m := swarm(t, 4, quiet())
 	ctx := testContext(t)
@@ -168,7 +171,8 @@ func TestFaultHostileNearestLists(t *testing.T) {
 	}
 }
 
-// TestFaultBusyPeerIsBanned: who says that it is overloaded keeps its place and is not left out.
+// TestFaultBusyPeerIsBanned: a peer that missed one answer was left out of searches and lost its place, however well it was. Here who
+// says that it is overloaded keeps its place and is asked again.
 func TestFaultBusyPeerIsBanned(t *testing.T) {
 	m := swarm(t, 2, quiet())
 	s := newStranger(t)
@@ -187,7 +191,8 @@ func TestFaultBusyPeerIsBanned(t *testing.T) {
 	}
 }
 
-// TestFaultWrongClock: a peer whose clock is off fails the join, and one liar among many moves no median.
+// TestFaultWrongClock: a wrong clock was looked for with one peer only, and could be blamed on the wrong side. Here a peer whose clock is
+// off fails the join, and one liar among many moves no median.
 func TestFaultWrongClock(t *testing.T) {
 	ahead := quiet()
 	ahead.Now = func() time.Time { return time.Now().Add(time.Minute) }

@@ -17,7 +17,8 @@ import (
 	"github.com/hypertensor-blockchain/mesh/record/msgpack"
 )
 
-// TestFaultPoisonValue: a value that cannot be decoded is neither stored nor believed, signed or not.
+// TestFaultPoisonValue: a value that cannot be decoded was accepted everywhere if only its signature was right, and each read of its key
+// then waited for ever. Here it is neither stored nor believed, signed or not.
 func TestFaultPoisonValue(t *testing.T) {
 	s := newStranger(t)
 	signer := record.NewSignature(s.Host.Libp2p().Peerstore().PrivKey(s.Host.ID()), record.SignatureConfig{})
@@ -53,7 +54,8 @@ func TestFaultPoisonValue(t *testing.T) {
 	}
 }
 
-// TestFaultMixedSubkeysDisturbEachOther: subkeys of different types with one expiration do not disturb each other.
+// TestFaultMixedSubkeysDisturbEachOther: subkeys of different types that expired together could not be ordered, and the failure in the
+// middle of a store made later reads of the dictionary fail. Here they live side by side.
 func TestFaultMixedSubkeysDisturbEachOther(t *testing.T) {
 	m := launch(t, quiet())
 	s := newStranger(t)
@@ -69,7 +71,8 @@ func TestFaultMixedSubkeysDisturbEachOther(t *testing.T) {
 	}
 }
 
-// TestFaultBadSubkeyRefusesTheDictionary: a dictionary is stored entry by entry, good ones after bad and stale ones too.
+// TestFaultBadSubkeyRefusesTheDictionary: one invalid entry refused a whole dictionary, and the first stale one kept the rest from being
+// stored, so that one bad record stopped replication. Here entries are judged and stored one by one.
 func TestFaultBadSubkeyRefusesTheDictionary(t *testing.T) {
 	m := launch(t, quiet())
 	s := newStranger(t)
@@ -99,7 +102,8 @@ func TestFaultBadSubkeyRefusesTheDictionary(t *testing.T) {
 	}
 }
 
-// TestFaultGetsWriteIntoTheStorage: what peers answer is merged for the reader, never into what this node keeps.
+// TestFaultGetsWriteIntoTheStorage: a get merged what peers answered into the very dictionary that the node kept for the swarm, past
+// validators and quotas. Here the result is a new value, and readers cannot reach what is kept.
 func TestFaultGetsWriteIntoTheStorage(t *testing.T) {
 	m := swarm(t, 2, quiet())
 	s := newStranger(t)

@@ -17,7 +17,8 @@ import (
 	"github.com/hypertensor-blockchain/mesh/record/msgpack"
 )
 
-// TestFaultRollbackByRefusedStore: an older version, replayed, neither replaces nor shortens the newer one.
+// TestFaultRollbackByRefusedStore: a store that was refused because it was older still moved the expiration of the newer version back, so
+// that a replay made it vanish early. Here what is refused changes nothing.
 func TestFaultRollbackByRefusedStore(t *testing.T) {
 	m := launch(t, quiet())
 	s := newStranger(t)
@@ -43,7 +44,8 @@ func TestFaultRollbackByRefusedStore(t *testing.T) {
 	}
 }
 
-// TestFaultQuotaTheftByReplay: what is not stored is not charged, and a replay is charged to nobody.
+// TestFaultQuotaTheftByReplay: an author's quota was charged for what anybody sent, before it was stored: a hundred replays of a public
+// heartbeat silenced its node. Here what is not stored is not charged, and a replay is charged to nobody.
 func TestFaultQuotaTheftByReplay(t *testing.T) {
 	victim := newStranger(t)
 	signer := record.NewSignature(victim.Host.Libp2p().Peerstore().PrivKey(victim.Host.ID()), record.SignatureConfig{})
@@ -72,7 +74,8 @@ func TestFaultQuotaTheftByReplay(t *testing.T) {
 	}
 }
 
-// TestFaultStoreResultOfTheLastReplica: the result counts acceptances, not the answer that came last.
+// TestFaultStoreResultOfTheLastReplica: what a store returned was what the replica that happened to answer last had said. Here the result
+// counts acceptances and names every replica.
 func TestFaultStoreResultOfTheLastReplica(t *testing.T) {
 	cfg := quiet()
 	cfg.Replicas = 4
@@ -219,7 +222,8 @@ func TestFaultCommitsAreNotHandedOver(t *testing.T) {
 	}
 }
 
-// TestFaultLateCommitsDieWithTheirHolders: nor did anybody restore the copies of commits that were lost with their holders.
+// TestFaultLateCommitsDieWithTheirHolders: nor did anybody restore the copies of commits that were lost with their holders. Here those
+// that are left do, together.
 func TestFaultLateCommitsDieWithTheirHolders(t *testing.T) {
 	var c clock
 	c.set(7, 200)
