@@ -332,3 +332,20 @@ def copies(go, py, expiration, replicas=5):
     before = first.copies()
     readers[0].get([key])
     check("Go reads, and the nearest Python node without the value gets a copy", wait(lambda: first.copies() > before, 10))
+
+
+def restarts(go, py, golang, python, items):
+    """Restarts one half after the other, all Python nodes at once, the Go nodes one by one, and checks that nothing is lost. golang and python
+    start the node of a number at the address of another. Changes both lists."""
+    for n in py:
+        n.stop()
+    compare("Go finds all after the Python half is gone", go[0], items)
+    py[:] = [python(i, n.addr) for i, n in enumerate(go)]
+    compare("a new Python node finds all", py[0], items)
+    wait(lambda: all(n.knows() >= len(py) + len(go) - 1 for n in go))
+    for i, n in enumerate(go):
+        check(f"Go node {i} leaves in order", n.stop() == 0)
+        go[i] = golang(i, py[i].addr)
+        check(f"Go node {i} comes back under its name", go[i].peer == n.peer)
+    compare("Python finds all after the Go half was restarted", py[1], items)
+    compare("Go finds all after it was restarted", go[1], items)

@@ -8,7 +8,7 @@ Usage: signed.py GONODE hivemind|mesh [--keys N]
 """
 import argparse, os, tempfile, time
 
-from nodes import GoNode, PyNode, acquainted, by_distance, check, compare, expiry, finish, make, store_all, versions, wait
+from nodes import GoNode, PyNode, acquainted, by_distance, check, compare, expiry, finish, make, restarts, store_all, versions, wait
 
 
 class Hivemind:
@@ -192,7 +192,8 @@ def main():
     again = python(2, go[1].addr)  # under the peer ID of the one that left, with another node ID
     check("a Python node that comes back is known again", wait(lambda: all(n.ping(again.peer) == again.id for n in go)))
     compare("and finds all", again, items[0] + items[1])
-    again.stop()
+    py.append(again)
+    restarts(go, py, golang, python, items[0] + items[1])
     check("no handler of a Go node panicked", sum(n.stats()["Panics"] for n in go) == 0)
     for n in py + go:
         n.stop()

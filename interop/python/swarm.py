@@ -10,7 +10,7 @@ from hivemind.dht.crypto import RSASignatureValidator
 from hivemind.utils.crypto import RSAPrivateKey
 from hivemind.utils import get_dht_time
 
-from nodes import GoNode, PyNode, acquainted, check, compare, copies, expiry, finish, make, store_all, versions, wait
+from nodes import GoNode, PyNode, acquainted, check, compare, copies, expiry, finish, make, restarts, store_all, versions
 
 
 def python(bootstrap, **options):
@@ -47,19 +47,7 @@ def main():
     expiry(go, py, get_dht_time)
     copies(go, py, expiration)
 
-    # One half restarts: all Python nodes are gone at once, then new ones come; then the Go nodes, one by one.
-    for n in py:
-        n.stop()
-    compare("Go finds all after the Python half is gone", go[0], from_go + from_py + both)
-    py = [python(g.addr) for g in go]
-    compare("a new Python node finds all", py[0], from_go + from_py + both)
-    wait(lambda: all(n.knows() >= len(py) + len(go) - 1 for n in go))
-    for i, n in enumerate(go):
-        check(f"Go node {i} leaves in order", n.stop() == 0)
-        go[i] = GoNode(args.gonode, folder, f"go{i}", bootstrap=py[i].addr)
-        check(f"Go node {i} comes back under its name", go[i].peer == n.peer)
-    compare("Python finds all after the Go half was restarted", py[1], from_go + from_py + both)
-    compare("Go finds all after it was restarted", go[1], from_go + from_py + both)
+    restarts(go, py, lambda i, at: GoNode(args.gonode, folder, f"go{i}", bootstrap=at), lambda i, at: python(at), from_go + from_py + both)
     panics = sum(n.stats()["Panics"] for n in go)
     check("no handler of a Go node panicked", panics == 0)
     for n in py:
