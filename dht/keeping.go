@@ -198,11 +198,13 @@ func (n *Node) distribute(ctx context.Context, recs []record.Record, pick func(k
 		n.sendLoads(ctx, loads)
 		recs = lostOf(loads, dead)
 		for _, r := range recs {
-			tried[r.Key] = append(tried[r.Key], n.me) // and so it is in the map
+			if tried[r.Key] == nil {
+				tried[r.Key] = make([]peer.ID, 0, n.cfg.Replicas)
+			}
 		}
 		for p, l := range loads {
 			for _, r := range l.recs {
-				if list, ok := tried[r.Key]; ok && !slices.Contains(list, p) {
+				if list := tried[r.Key]; list != nil && !slices.Contains(list, p) {
 					tried[r.Key] = append(list, p)
 				}
 			}

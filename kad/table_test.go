@@ -820,3 +820,25 @@ func TestTimeouts(t *testing.T) {
 		t.Errorf("no back-off after a failure: %v", got)
 	}
 }
+
+// Who lost its place and speaks again is asked at once, though not more often than the fast pace.
+func TestLostContactSpeaks(t *testing.T) {
+	table := filledTable(t, 30, kad.TableConfig{Self: kad.IDFromPeer("self"), Seed: 4})
+	c := testContact(3)
+	for range 3 {
+		table.Failed(c, epoch)
+	}
+	now := epoch.Add(5 * time.Second)
+	if r := table.Offer(c, now); !r.HasCheck || r.Check != c {
+		t.Errorf("not asked when it speaks: %+v", r)
+	}
+	if r := table.Offer(c, now.Add(time.Second)); r.HasCheck {
+		t.Error("asked again a second later")
+	}
+	if r := table.Offer(c, now.Add(4*time.Second)); !r.HasCheck {
+		t.Error("never asked again")
+	}
+	if r := table.Add(c, now.Add(5*time.Second)); r.Status != kad.Added {
+		t.Errorf("it answered, and the table says %v", r.Status)
+	}
+}
