@@ -77,7 +77,8 @@ type Look struct {
 // whenever the first look gives a reason for doubt: then disjoint paths are searched, and at
 // last the whole region of the key, subtree by subtree, because Sybils may crowd its core.
 //
-// Package dht and the simulator decide by the same Defence.
+// The simulator decides by it. Package dht does not yet: it makes one look, over as many
+// paths as its configuration says.
 type Defence struct {
 	// Paths is the number of disjoint paths of a second look. With 1 there is none: the first
 	// look is believed.
