@@ -71,8 +71,9 @@ type AnswerReport struct {
 	Unexpected bool
 }
 
-// Hostile reports whether an honest node could not have sent the answer.
-func (r AnswerReport) Hostile() bool { return r.TooMany > 0 || r.Duplicate > 0 }
+// Hostile reports whether an honest node could not have sent the answer. One with larger
+// buckets may well send a longer list.
+func (r AnswerReport) Hostile() bool { return r.Duplicate > 0 }
 
 // TargetStats sums up the search for one target.
 type TargetStats struct {

@@ -43,6 +43,9 @@ func TestHostileAnswer(t *testing.T) {
 		Self: self.ID, SelfPeer: self.Peer, Targets: []kad.ID{target}, Beam: 5, MaxAnswer: 16, Alpha: 1,
 		Exclude: func(p peer.ID) bool { return p == banned.Peer },
 	}, contactsFrom(1, 1))
+	if (kad.AnswerReport{TooMany: 1}).Hostile() {
+		t.Error("a longer list than this node would send is hostile")
+	}
 	ask := one(t, l, epoch)
 	list := []kad.Contact{
 		self,                                     // ourselves

@@ -29,8 +29,9 @@ type LookupConfig struct {
 	Paths int
 	// Alpha is the number of questions in flight per path. Default 3 with one path, else 1.
 	Alpha int
-	// Hurry is how far Alpha grows: by one with each question of a path that failed or is
-	// overdue, because where one is gone or lies the next may be too. Default Alpha.
+	// Hurry is how far Alpha grows: by one with each question of a path that failed, or each
+	// two that are overdue, because where one is gone or lies the next may be too. Default
+	// Alpha.
 	Hurry int
 	// StopOnLies ends the search for a target with StopLies as soon as somebody is caught
 	// naming contacts that do not answer, or a list that cannot be true: the caller goes on
@@ -54,6 +55,8 @@ type LookupConfig struct {
 	NetworkSize float64
 	// SizeMargin is the factor by which NetworkSize may be wrong either way. Default 1.
 	SizeMargin float64
+	// Heard, when set, keeps the answers, and brings those of earlier lookups.
+	Heard *Heard
 	// SoftTimeout, when set, is how long to wait for a contact before another one is asked
 	// as well; a later answer still counts. Unset: a question holds its slot until it is
 	// answered or failed.
@@ -74,7 +77,8 @@ type Lookup struct {
 	running  int
 	out      []Ask
 	finished []ID
-	spread   uint32 // where the next round of picking starts
+	ids      []int32 // scratch
+	spread   uint32  // where the next round of picking starts
 }
 
 // known is a contact met in a lookup.
@@ -215,9 +219,47 @@ func (l *Lookup) Next(now time.Time) []Ask {
 		if s == nil {
 			break
 		}
-		l.ask(s, path, node, now)
+		if !l.recall(s, path, node, now) {
+			l.ask(s, path, node, now)
+		}
 	}
 	return l.out
+}
+
+// recall answers a question from what was heard before, if it was.
+func (l *Lookup) recall(s *search, path int, node int32, now time.Time) bool {
+	c := s.nodes[node].contact
+	list, ok := l.cfg.Heard.get(l.contacts[c].Peer, s.target)
+	if !ok {
+		return false
+	}
+	pt := part{s, node, s.begin(l, path, node, 0, now)}
+	s.asked-- // nobody was
+	var report AnswerReport
+	s.answered(l, pt, false, l.clean(list, &report), now)
+	s.settle(l)
+	return true
+}
+
+// clean returns the contacts of a list that may be used.
+func (l *Lookup) clean(list []Contact, report *AnswerReport) []int32 {
+	if len(list) > l.cfg.MaxAnswer {
+		report.TooMany += len(list) - l.cfg.MaxAnswer
+		list = list[:l.cfg.MaxAnswer]
+	}
+	ids := l.ids[:0]
+	for _, c := range list {
+		id := l.intern(c, report)
+		switch {
+		case id < 0:
+		case slices.Contains(ids, id):
+			report.Duplicate++
+		default:
+			ids = append(ids, id)
+		}
+	}
+	l.ids = ids
+	return ids
 }
 
 // pick chooses the next question: of the searches with the fewest questions in flight the
@@ -351,33 +393,18 @@ func (l *Lookup) Answer(now time.Time, ask Ask, nearest [][]Contact) AnswerRepor
 		report.Unexpected = true
 		return report
 	}
-	var buf [64]int32
 	for i, p := range f.parts {
 		var list []Contact
 		if i < len(nearest) {
 			list = nearest[i]
 		}
-		if len(list) > l.cfg.MaxAnswer {
-			report.TooMany += len(list) - l.cfg.MaxAnswer
-			list = list[:l.cfg.MaxAnswer]
-		}
+		l.cfg.Heard.put(l.contacts[f.contact].Peer, p.s.target, list[:min(len(list), l.cfg.MaxAnswer)])
 		if p.s.reason != StopNone {
 			p.s.land(p, f.stalled)
 			p.s.steps[p.step].Ended, p.s.steps[p.step].Answered = now, true
 			continue
 		}
-		ids := buf[:0]
-		for _, c := range list {
-			id := l.intern(c, &report)
-			switch {
-			case id < 0:
-			case slices.Contains(ids, id):
-				report.Duplicate++
-			default:
-				ids = append(ids, id)
-			}
-		}
-		report.Taken += p.s.answered(l, p, f.stalled, ids, now)
+		report.Taken += p.s.answered(l, p, f.stalled, l.clean(list, &report), now)
 		p.s.settle(l)
 	}
 	return report

@@ -45,7 +45,7 @@ func (s *search) stalled(l *Lookup, node int32) {
 	s.nodes[node].state = stateStalled
 	s.active--
 	p.active--
-	p.trouble++
+	p.late++
 	if src := s.soleSource(node); src != nil {
 		src.late++
 		s.caught(l, src)
@@ -61,9 +61,10 @@ func (s *search) soleSource(node int32) *cand {
 	return nil
 }
 
-// caught ends the search if a source lies and that is enough.
+// caught ends the search if a source lies and that is enough. Who is late counts half: most
+// strangers are, because connecting takes longer than answering.
 func (s *search) caught(l *Lookup, src *cand) {
-	if bad := src.fails + src.late; l.cfg.StopOnLies && bad >= lieAfter && bad > lieAfter*src.oks {
+	if bad := src.fails + src.late/2; l.cfg.StopOnLies && bad >= lieAfter && bad > lieAfter*src.oks {
 		s.stop(l, StopLies)
 	}
 }
@@ -118,7 +119,7 @@ func (s *search) failed(l *Lookup, pt part, stalled bool, why FailReason, now ti
 		return
 	}
 	if !stalled {
-		s.paths[s.pathOf[pt.node]].trouble++
+		s.paths[s.pathOf[pt.node]].fails++
 	}
 	if src := s.soleSource(pt.node); src != nil {
 		src.fails++

@@ -39,6 +39,18 @@ func (p *Places) Add(d Defence, l *Lookup, key ID, look Look) {
 	p.Crowd = crowdAt(key, p.Near, d.Size*d.margin())
 }
 
+// Include adds a contact that no look brings: the asker itself.
+func (p *Places) Include(c Contact, key ID) {
+	at := 0
+	for at < len(p.Near) && Nearer(key, p.Near[at].ID, c.ID) {
+		at++
+	}
+	p.Near = slices.Insert(p.Near, at, c)
+	if at < p.Crowd {
+		p.Crowd++
+	}
+}
+
 // Holders returns who is to hold the record, and who takes the place of those that cannot,
 // both nearest first. Beside a crowd there are as many holders as without it, and the
 // nearest of the crowd get the record too.
@@ -48,9 +60,12 @@ func (p *Places) Holders(key ID, policy ReplicaPolicy) (holders, spare []Contact
 		policy.Region = Region{}
 		holders = SelectReplicas(holders, p.Near[p.Crowd:], policy)
 	}
-	if p.Crowd > 0 || len(p.Core) > 0 {
-		holders = SortNearest(append(holders, p.Core...), key)
+	for _, c := range p.Core { // nearer ones that the lookups put aside
+		if !slices.Contains(p.Near, c) {
+			holders = append(holders, c)
+		}
 	}
+	holders = SortNearest(holders, key)
 	for _, c := range p.Near {
 		if !slices.Contains(holders, c) {
 			spare = append(spare, c)

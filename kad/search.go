@@ -44,7 +44,8 @@ type cand struct {
 type path struct {
 	list     []int32 // nodes known to the path, nearest first
 	active   int     // questions in flight, overdue ones not counted
-	trouble  int     // questions that failed or were overdue
+	fails    int     // questions that failed
+	late     int     // that were overdue
 	restarts int
 	judged   int // answers in the path when its beam was last judged
 	answers  int
@@ -169,7 +170,7 @@ func (s *search) look(l *Lookup, p *path, doubted, boundOnly bool) view {
 			break
 		}
 	}
-	v.probed = answered >= min(probeNearest, l.cfg.Want)
+	v.probed = min(answered, p.answers) >= min(probeNearest, l.cfg.Want) // some of them on this path
 	return v
 }
 
@@ -185,6 +186,20 @@ func (s *search) poolHead(l *Lookup) int32 {
 	return noNode
 }
 
+// start returns the seed that a path begins with. The first path begins nearest to the
+// target, the others farther and farther away: who has put his nodes where all are nearest
+// would otherwise be the beginning of every path.
+func (s *search) start(l *Lookup, number int) int32 {
+	if number > 0 && len(s.paths[number].list) == 0 {
+		for _, i := range s.pool[number*len(s.pool)/len(s.paths):] {
+			if n := &s.nodes[i]; n.state == stateFresh && s.askable(l, n) {
+				return i
+			}
+		}
+	}
+	return s.poolHead(l)
+}
+
 // next returns the candidate of a path, or noNode with whether the path waits for an
 // answer or has converged.
 func (s *search) next(l *Lookup, number int) (node int32, waits, converged bool) {
@@ -194,7 +209,7 @@ func (s *search) next(l *Lookup, number int) (node int32, waits, converged bool)
 	if v.probed && s.judge(l, p) {
 		v = s.look(l, p, false, boundOnly)
 	}
-	seed := s.poolHead(l)
+	seed := s.start(l, number)
 	switch {
 	case v.first != noNode:
 		if seed != noNode && s.compare(l, seed, v.first) < 0 {
@@ -228,20 +243,32 @@ func (s *search) candidate(l *Lookup) (number int, node int32) {
 		return 0, noNode
 	}
 	for i := range s.paths {
-		if p := &s.paths[i]; p.active >= l.cfg.Alpha && p.active >= min(l.cfg.Alpha+p.trouble, l.cfg.Hurry) {
+		if p := &s.paths[i]; p.active >= l.cfg.Alpha && p.active >= min(l.cfg.Alpha+p.fails+p.late/2, l.cfg.Hurry) {
 			continue
 		}
-		// The path with the fewest questions in flight goes first, then the nearest.
+		// The path with the fewest questions in flight goes first, then the one that was
+		// answered least, then the nearest candidate.
 		n, _, _ := s.next(l, i)
 		if n == noNode {
 			continue
 		}
-		if node == noNode || s.paths[i].active < s.paths[number].active ||
-			s.paths[i].active == s.paths[number].active && s.nodes[n].head < s.nodes[node].head {
+		if node == noNode || s.before(i, n, number, node) {
 			number, node = i, n
 		}
 	}
 	return number, node
+}
+
+// before reports whether one path with its candidate goes before another.
+func (s *search) before(i int, n int32, number int, node int32) bool {
+	p, q := &s.paths[i], &s.paths[number]
+	switch {
+	case p.active != q.active:
+		return p.active < q.active
+	case p.answers != q.answers:
+		return p.answers < q.answers
+	}
+	return s.nodes[n].head < s.nodes[node].head
 }
 
 // wants returns the path and node when asking a contact helps this search too: it is fresh
@@ -262,9 +289,11 @@ func (s *search) wants(l *Lookup, c int32, hop uint16) (number int, node int32) 
 			return 0, noNode
 		}
 	}
-	for i := range s.paths {
+	seed := met && slices.Contains(s.pool, node) // any path may begin with it
+	for turn := range s.paths {
+		i := (turn + int(c)) % len(s.paths)
 		p := &s.paths[i]
-		if met && len(s.paths) > 1 && !slices.Contains(p.list, node) {
+		if met && !seed && len(s.paths) > 1 && !slices.Contains(p.list, node) {
 			continue
 		}
 		far := s.wantedBound(l, p)

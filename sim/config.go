@@ -41,7 +41,7 @@ type Config struct {
 	// SybilKeys is the number of keys under attack. Default 20.
 	SybilKeys int
 	// Paths is the number of disjoint paths that a store or get takes when its first look is
-	// in doubt; see kad.Defence. Default 4.
+	// in doubt; see kad.Defence. Default 4, as that of a node.
 	Paths int
 	// Cautious takes all paths from the first look on, as a node does on request.
 	Cautious bool

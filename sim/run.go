@@ -118,7 +118,7 @@ func (x *experiment) estimateSize() {
 	for range sizeProbes {
 		target := kad.RandomID(x.rng)
 		look := kad.Look{Depth: kad.LookPaths, Targets: []kad.ID{target}, Want: x.cfg.BucketSize, Paths: x.cfg.Paths}
-		l, _ := x.lookup(x.honestNode(x.rng), look, nil)
+		l, _ := x.lookup(x.honestNode(x.rng), look, nil, nil)
 		e.Observe(target, l.Confirmed(nil, target, x.cfg.BucketSize))
 	}
 	e.Anchor(x.table(x.honestNode(x.rng)).SizeEstimate())
@@ -153,13 +153,13 @@ func (h *landings) Pop() any {
 
 // lookup runs one look of a node in virtual time. found, when set, is called with each
 // contact that answers and ends the lookup when it returns true.
-func (x *experiment) lookup(from int32, look kad.Look, found func(kad.Contact, kad.Ask) bool) (*kad.Lookup, time.Duration) {
+func (x *experiment) lookup(from int32, look kad.Look, heard *kad.Heard, found func(kad.Contact, kad.Ask) bool) (*kad.Lookup, time.Duration) {
 	table := x.table(from)
 	var seeds []kad.Contact
 	for _, t := range look.Targets {
 		seeds = table.Nearest(seeds, t, 3*x.cfg.BucketSize, kad.ID{})
 	}
-	cfg := x.defence().Config(look)
+	cfg := x.defence().Config(look, heard)
 	cfg.Self, cfg.SelfPeer, cfg.Alpha = x.nodes[from].ID, x.nodes[from].Peer, x.cfg.Alpha
 	cfg.SoftTimeout = func(kad.Contact) time.Duration { return softTimeout }
 	l := kad.NewLookup(cfg, seeds)
@@ -230,15 +230,16 @@ func (x *experiment) depths() (first, last int) {
 func (x *experiment) store(key kad.ID) map[peer.ID]bool {
 	from, d := x.honestNode(x.rng), x.defence()
 	var places kad.Places
+	var heard kad.Heard
 	doubt := kad.DoubtNone
 	for depth, last := x.depths(); ; depth++ {
 		look := d.Look(key, depth, true, doubt)
-		l, _ := x.lookup(from, look, nil)
+		l, _ := x.lookup(from, look, &heard, nil)
 		for _, t := range look.Targets {
 			x.report.StoreRPCs += float64(l.Stats(t).Asked)
 		}
 		places.Add(d, l, key, look)
-		if doubt = d.Judge(l, key, look); depth == last || !d.Deeper(look, doubt) {
+		if doubt = d.Judge(l, key, look, kad.DoubtNone); depth == last || !d.Deeper(look, doubt) {
 			break
 		}
 	}
@@ -269,13 +270,14 @@ func (x *experiment) store(key kad.ID) map[peer.ID]bool {
 func (x *experiment) get(key kad.ID, holders map[peer.ID]bool) {
 	from, d := x.honestNode(x.rng), x.defence()
 	var spent time.Duration
+	var heard kad.Heard
 	unanswered := x.unanswered
 	defer func() { x.report.Timeouts += float64(x.unanswered - unanswered) }()
 	doubt := kad.DoubtNone
 	for depth, last := x.depths(); ; depth++ {
 		look := d.Look(key, depth, false, doubt)
 		hop := 0
-		l, took := x.lookup(from, look, func(c kad.Contact, ask kad.Ask) bool {
+		l, took := x.lookup(from, look, &heard, func(c kad.Contact, ask kad.Ask) bool {
 			if hop == 0 && holders[c.Peer] {
 				hop = ask.Hop
 			}
@@ -294,7 +296,7 @@ func (x *experiment) get(key kad.ID, holders map[peer.ID]bool) {
 			x.found = append(x.found, spent)
 			return
 		}
-		if doubt = d.Judge(l, key, look); depth == last || !d.Deeper(look, doubt) {
+		if doubt = d.Judge(l, key, look, kad.DoubtNone); depth == last || !d.Deeper(look, doubt) {
 			return
 		}
 	}

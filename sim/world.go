@@ -237,6 +237,7 @@ func (w *world) lookup(s *search, cfg kad.LookupConfig) {
 // looks makes the looks of a store or get one after the other, until one is beyond doubt or
 // enough. see is called with each, end after the last.
 func (w *world) looks(h *host, key kad.ID, write bool, found func(*host) bool, see func(kad.Defence, *kad.Lookup, kad.Look) (enough bool), end func()) {
+	var heard kad.Heard
 	var next func(depth int, last kad.Doubt)
 	next = func(depth int, last kad.Doubt) {
 		d := w.defence(h)
@@ -246,13 +247,13 @@ func (w *world) looks(h *host, key kad.ID, write bool, found func(*host) bool, s
 				w.observe(h, l, key)
 			}
 			enough := see(d, l, look)
-			if doubt := d.Judge(l, key, look); !enough && d.Deeper(look, doubt) {
+			if doubt := d.Judge(l, key, look, kad.DoubtNone); !enough && d.Deeper(look, doubt) {
 				next(depth+1, doubt)
 				return
 			}
 			end()
 		}
-		w.lookup(&search{h: h, why: forUser, found: found, done: done}, d.Config(look))
+		w.lookup(&search{h: h, why: forUser, found: found, done: done}, d.Config(look, &heard))
 	}
 	next(kad.LookFirst, kad.DoubtNone)
 }
