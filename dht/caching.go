@@ -159,7 +159,7 @@ func (n *Node) refreshCache(ctx context.Context) {
 				stored, cached := n.shelves.expirations(k, n.now())
 				latest = max(latest, stored, cached)
 			}
-			o := getOptions{paths: n.cfg.Paths, refresh: true}
+			o := getOptions{refresh: true}
 			o.sufficient = latest + record.Expiration((n.cfg.CacheRefresh + time.Second).Seconds())
 			n.getEach(ctx, keys, o, func(int, GetResult) {})
 			continue

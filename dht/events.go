@@ -28,14 +28,15 @@ const (
 	EventRepublished                        // records were sent to their holders again; Count says how many
 	EventClockSkew                          // this clock is off the swarm's median by Duration
 	EventBootstrap                          // an attempt to join; Reason says what came of it
-	EventSybils                             // the nodes around Key are suspiciously dense
+	EventSybils                             // more nodes stand around Key than chance puts there
 	EventPeerShunned                        // Peer sent too much that no honest node sends, and is refused for Duration
+	EventDoubt                              // a search for Key is made again, more widely; Reason says why
 )
 
 // String returns the kind in words.
 func (k EventKind) String() string {
 	names := [...]string{"", "ready", "peer added", "peer removed", "peer refused", "peer banned", "record stored", "record refused",
-		"answer invalid", "answer hostile", "hand-over", "republished", "clock skew", "bootstrap", "sybils", "peer shunned"}
+		"answer invalid", "answer hostile", "hand-over", "republished", "clock skew", "bootstrap", "sybils", "peer shunned", "doubt"}
 	if k > 0 && int(k) < len(names) {
 		return names[k]
 	}

@@ -18,7 +18,7 @@ type flights struct {
 type flight struct {
 	key        record.Key
 	sufficient record.Expiration // a value that expires then or later ends the search
-	paths      int
+	caution    int               // of the search; see getOptions.caution
 	noCache    bool
 	private    bool // not to be joined
 	best       *finding
@@ -48,13 +48,13 @@ func (t *flights) join(key record.Key, o getOptions, reuse bool, local *finding,
 	defer t.mu.Unlock()
 	if reuse {
 		for _, f := range t.byKey[key] {
-			if !f.private && f.sufficient >= o.sufficient && f.paths >= o.paths && (f.noCache || !o.noCache) {
+			if !f.private && f.sufficient >= o.sufficient && f.caution >= o.caution() && (f.noCache || !o.noCache) {
 				f.waiters = append(f.waiters, w)
 				return f, false
 			}
 		}
 	}
-	f = &flight{key: key, sufficient: o.sufficient, paths: o.paths, noCache: o.noCache, private: !reuse,
+	f = &flight{key: key, sufficient: o.sufficient, caution: o.caution(), noCache: o.noCache, private: !reuse,
 		best: local, local: local, waiters: []waiter{w}}
 	t.byKey[key] = append(t.byKey[key], f)
 	return f, true

@@ -56,11 +56,10 @@ func (n *Node) GetEach(ctx context.Context, keys []record.Key, opts ...GetOption
 }
 
 func (n *Node) getOptions(opts []GetOption) getOptions {
-	o := getOptions{paths: n.cfg.Paths, sufficient: record.ExpirationAt(n.now())}
+	o := getOptions{sufficient: record.ExpirationAt(n.now())}
 	for _, opt := range opts {
 		opt(&o)
 	}
-	o.paths = max(o.paths, 1)
 	return o
 }
 
@@ -155,54 +154,143 @@ func (n *Node) searchAll(fresh []*flight, o getOptions) {
 	}
 }
 
-// searchBatch searches the keys of some flights together. It owns the search; the flights are shared.
+// quest is what a get knows of one key while it is searched for. Only the goroutine of the search touches it.
+type quest struct {
+	f       *flight
+	key     kad.ID
+	holders []peer.ID     // who had a valid value
+	forged  bool          // somebody passed on what validators refuse
+	open    int           // targets of the look that are still searched
+	nearest []kad.Contact // that answered
+	doubt   kad.Doubt     // about the last look
+}
+
+// searchBatch searches the keys of some flights together, and those again that this leaves in doubt; see kad.Defence. It owns the searches; the flights are shared.
 func (n *Node) searchBatch(batch []*flight, o getOptions) {
 	ctx, stop := context.WithTimeout(n.life, n.cfg.SearchTimeout)
 	defer stop()
-	byID := make(map[kad.ID]*flight, len(batch))
-	holders := make(map[kad.ID][]peer.ID, len(batch))
-	s := &search{n: n, targets: make([]kad.ID, 0, len(batch)), paths: o.paths, cancelled: batch[0].cancel, thorough: o.sufficient == forever()}
+	d, depth := n.defence(n.pathsOr(o.paths)), firstLook(o.paths)
+	if o.sufficient == forever() { // all of the nearest will be asked: that costs hardly more on several paths
+		depth = kad.LookPaths
+	}
+	todo := make([]*quest, 0, len(batch))
+	seen := make(map[record.Key]bool, len(batch))
 	for _, f := range batch {
-		id := kad.ID(f.key)
-		if byID[id] != nil { // only with NoReuse: two gets of one key in one call
+		if seen[f.key] { // only with NoReuse: two gets of one key in one call
 			defer n.searchBatch([]*flight{f}, o)
 			continue
 		}
-		byID[id] = f
-		s.targets = append(s.targets, id)
+		seen[f.key] = true
+		todo = append(todo, &quest{f: f, key: kad.ID(f.key)})
 	}
-	var enough []kad.ID
-	s.answered = func(from kad.Contact, keys []kad.ID, a *answer) []kad.ID {
-		enough = enough[:0]
-		for i, key := range keys {
-			if a.found[i] == nil {
-				continue
-			}
-			holders[key] = append(holders[key], from.Peer)
-			if n.flights.offer(byID[key], a.found[i]) {
-				enough = append(enough, key)
-			}
+	var heard kad.Heard
+	for ; len(todo) > 0; depth++ {
+		todo = n.lookFor(ctx, d, depth, todo, o, &heard)
+	}
+	for _, f := range batch { // all are over by now; if not, it is a fault of ours and nobody must wait for ever
+		n.flights.land(f, n.ended(ctx))
+	}
+}
+
+// firstLook returns where an operation begins: with one path, or with all of them if the caller asked for several.
+func firstLook(paths int) int {
+	if paths > 1 {
+		return kad.LookPaths
+	}
+	return kad.LookFirst
+}
+
+// pathsOr returns the number of paths that the caller of an operation asked for, or else the configured one.
+func (n *Node) pathsOr(asked int) int {
+	if asked > 0 {
+		return asked
+	}
+	return n.cfg.Paths
+}
+
+// lookFor makes one look for some keys at once, lands the flights that it satisfies, and returns the quests that have to go on.
+func (n *Node) lookFor(ctx context.Context, d kad.Defence, depth int, todo []*quest, o getOptions, heard *kad.Heard) (again []*quest) {
+	byKey := make(map[kad.ID]*quest, len(todo))
+	var s *search
+	var look kad.Look
+	beside := make(map[kad.ID]kad.ID)
+	for _, q := range todo {
+		byKey[q.key] = q
+		look = d.Look(q.key, depth, false, q.doubt)
+		q.open = len(look.Targets)
+		for _, t := range look.Targets {
+			beside[t] = q.key
 		}
-		return enough
+		if s == nil {
+			s = n.newSearch(d, look, heard)
+		} else {
+			s.targets = append(s.targets, look.Targets...)
+		}
 	}
+	if depth > kad.LookPaths {
+		s.keys = beside
+	}
+	s.cancelled, s.thorough = todo[0].f.cancel, o.sufficient == forever()
+	s.answered = func(from kad.Contact, keys []kad.ID, a *answer) []kad.ID { return n.heard(byKey, from, keys, a) }
 	s.finished = func(l *kad.Lookup, target kad.ID) {
-		f := byID[target]
+		q := byKey[beside[target]]
+		if target == q.key {
+			q.nearest = l.Nearest(q.nearest[:0], target, n.cfg.BucketSize)
+		}
+		if q.open--; q.open > 0 {
+			return
+		}
+		if l.Reason(target) == kad.StopExhausted {
+			n.count.lookupsUnconverged.Add(1)
+		}
+		if n.goOn(ctx, d, l, look, q) {
+			n.doubted(q.key, q.doubt)
+			again = append(again, q)
+			return
+		}
 		var err error
 		if ctx.Err() != nil {
 			err = n.ended(ctx)
 		}
-		best, news := n.flights.land(f, err)
-		if l.Reason(target) == kad.StopExhausted {
-			n.count.lookupsUnconverged.Add(1)
-		}
-		if news {
-			n.keepFound(f.key, best, l.Nearest(nil, target, n.cfg.BucketSize), holders[target], o)
+		if best, news := n.flights.land(q.f, err); news {
+			n.keepFound(q.f.key, best, q.nearest, q.holders, o)
 		}
 	}
 	s.run(ctx)
-	for _, f := range batch { // all are over by now; if not, it is a fault of ours and nobody must wait for ever
-		n.flights.land(f, n.ended(ctx))
+	return again
+}
+
+// heard takes what an answer holds for the keys into the quests, and returns the keys that need no more.
+func (n *Node) heard(byKey map[kad.ID]*quest, from kad.Contact, keys []kad.ID, a *answer) (enough []kad.ID) {
+	for i, key := range keys {
+		q := byKey[key]
+		if q == nil {
+			continue // a place beside a key
+		}
+		q.forged = q.forged || a.refused > 0
+		f := a.found[i]
+		if f == nil {
+			continue
+		}
+		q.holders = append(q.holders, from.Peer)
+		if n.flights.offer(q.f, f) {
+			enough = append(enough, key)
+		}
 	}
+	return enough
+}
+
+// goOn judges what a look for a key brought that did not bring enough, and reports whether to look again.
+func (n *Node) goOn(ctx context.Context, d kad.Defence, l *kad.Lookup, look kad.Look, q *quest) bool {
+	if why := l.Reason(q.key); why == kad.StopFound || why == kad.StopCanceled || why == kad.StopDeadline || ctx.Err() != nil {
+		return false
+	}
+	own := kad.DoubtNone
+	if q.forged {
+		own = kad.DoubtLies
+	}
+	q.doubt = d.Judge(l, q.key, look, own)
+	return d.Deeper(look, q.doubt)
 }
 
 // Pending returns how many keys are searched for by gets, and how many gets wait for them.

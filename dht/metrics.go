@@ -98,7 +98,8 @@ func metrics() []metric {
 		counter("checks_dropped", "Pings of new contacts dropped for want of room.", func(s *Stats) uint64 { return s.VerifyDropped }),
 		counter("bans", "Times that a peer was put into back-off.", func(s *Stats) uint64 { return s.Bans }),
 		counter("bootstraps_failed", "Attempts to join that nobody answered.", func(s *Stats) uint64 { return s.BootstrapsFailed }),
-		counter("keys_crowded", "Keys near which nodes lie suspiciously dense.", func(s *Stats) uint64 { return s.Crowded }),
+		counter("keys_crowded", "Stores at keys near which nodes lie suspiciously dense.", func(s *Stats) uint64 { return s.Crowded }),
+		counter("doubts", "Looks of searches that were followed by a wider one.", func(s *Stats) uint64 { return s.Doubts }),
 		counter("events_dropped", "Events that a subscriber was too slow for.", func(s *Stats) uint64 { return s.EventsDropped }),
 		counter("panics", "Handlers that failed by a fault of ours.", func(s *Stats) uint64 { return s.Panics }),
 	}

@@ -3,12 +3,14 @@ package dht
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/hypertensor-blockchain/mesh/kad"
+	"github.com/hypertensor-blockchain/mesh/record"
 	"github.com/hypertensor-blockchain/mesh/rpc"
 )
 
@@ -16,7 +18,7 @@ const (
 	maxNamed    = 256 // answers of one search whose addresses are kept
 	gentleAlpha = 3   // questions at once of upkeep: Kademlia's alpha
 	firstAlpha  = 1   // questions at once of a search for the first value; see alpha
-	confirmed   = 4   // nearest nodes that must have answered before a search believes that it found the nearest; kad-dht asks 3
+	seedBeams   = 3   // beams of own contacts that disjoint paths begin with: they need different ones
 )
 
 // search drives one kad.Lookup: one goroutine owns the lookup, every question is a goroutine of its own that reports back
@@ -31,23 +33,47 @@ type search struct {
 	gentle      bool // nobody waits for it
 	thorough    bool // all of the nearest will be asked anyway: ask many at once
 
-	// answered is called with each answer, before the lookup sees it. It returns the targets that need no more answers.
+	look   kad.LookupConfig  // how a defended operation searches; zero for upkeep, which trusts its peers
+	region bool              // the targets lie around one key
+	keys   map[kad.ID]kad.ID // the keys whose values are asked for at targets beside them; nil: each target is its key
+
+	// answered is called with each answer, before the lookup sees it. It returns the keys that need no more answers.
 	answered func(from kad.Contact, keys []kad.ID, a *answer) (enough []kad.ID)
 	// failed is called with each question that got no answer. Optional.
 	failed func(ask kad.Ask, err error)
 	// finished is called once for each target, in the goroutine of run, with the lookup still at hand.
 	finished func(l *kad.Lookup, target kad.ID)
 
-	// cancelled brings targets that nobody wants any more. Optional.
+	// cancelled brings keys that nobody wants any more. Optional.
 	cancelled <-chan kad.ID
 
 	named []*answer // whose addresses lead to those that we must dial; owned by run
 }
 
 type outcome struct {
-	ask kad.Ask
-	ans *answer
-	err error
+	ask  kad.Ask
+	keys []kad.ID // what was asked for: the targets, and keys beside them
+	ans  *answer
+	err  error
+}
+
+// newSearch returns a search that makes a look. heard is what the looks of one operation share.
+func (n *Node) newSearch(d kad.Defence, look kad.Look, heard *kad.Heard) *search {
+	cfg := d.Config(look, heard)
+	return &search{n: n, look: cfg, targets: slices.Clone(look.Targets), paths: look.Paths, want: look.Want, region: len(look.Targets) > 1}
+}
+
+// defence returns what an operation decides by, over so many disjoint paths if it must.
+func (n *Node) defence(paths int) kad.Defence {
+	d := kad.Defence{Paths: paths, Replicas: n.cfg.Replicas, Beam: n.cfg.BucketSize}
+	d.Size, d.Sure = n.contacts.networkSize()
+	return d
+}
+
+// doubted counts a doubt that makes an operation look again, and tells of it.
+func (n *Node) doubted(key kad.ID, doubt kad.Doubt) {
+	n.count.doubts.Add(1)
+	n.event(Event{Kind: EventDoubt, Key: record.Key(key), Reason: doubt.String()})
 }
 
 // run performs the search until all targets are finished or ctx ends.
@@ -74,7 +100,9 @@ func (s *search) run(ctx context.Context) {
 		}
 		finished = l.Finished(finished[:0])
 		for _, target := range finished {
-			n.contacts.observe(l, target)
+			if !s.region && target != n.self { // places beside a key under attack, and our own, are no sample of the swarm
+				n.contacts.observe(l, target)
+			}
 			s.finished(l, target)
 		}
 		if l.Done() {
@@ -97,8 +125,8 @@ func (s *search) run(ctx context.Context) {
 		select {
 		case o := <-outcomes:
 			s.take(l, o)
-		case target := <-s.cancelled:
-			l.Stop(target, kad.StopCanceled)
+		case key := <-s.cancelled:
+			s.stop(l, key, kad.StopCanceled)
 		case <-wake:
 		case <-ctx.Done():
 			why := kad.StopCanceled
@@ -111,21 +139,43 @@ func (s *search) run(ctx context.Context) {
 }
 
 func (s *search) config() kad.LookupConfig {
-	n := s.n
-	// Doubting contacts for their density saves searches from liars, and misleads them when the size is wrong, as in a
-	// swarm that grows fast. Who asks for one path only trusts its peers more than an estimate.
-	size, confident := n.contacts.networkSize()
-	if s.paths <= 1 || !confident {
-		size = 0
+	n, cfg := s.n, s.look
+	cfg.Self, cfg.SelfPeer, cfg.Targets = n.self, n.me, s.targets
+	cfg.Beam, cfg.Want, cfg.Paths, cfg.Alpha = n.cfg.BucketSize, s.want, s.paths, s.alpha()
+	cfg.Parallel, cfg.TargetsPerCall, cfg.AllowFree = n.cfg.Parallel, n.cfg.KeysPerCall, n.cfg.Python
+	if cfg.MaxAsks == 0 || cfg.MaxAsks > n.cfg.MaxAsks {
+		cfg.MaxAsks = n.cfg.MaxAsks
 	}
-	return kad.LookupConfig{
-		Self: n.self, SelfPeer: n.me, Targets: s.targets,
-		Beam: n.cfg.BucketSize, Want: s.want, Paths: s.paths,
-		Alpha: s.alpha(), Parallel: n.cfg.Parallel, TargetsPerCall: n.cfg.KeysPerCall, MaxAsks: n.cfg.MaxAsks,
-		AllowFree: n.cfg.Python, NetworkSize: size,
-		Exclude:     func(p peer.ID) bool { return n.contacts.isBanned(p, n.now()) },
-		SoftTimeout: func(c kad.Contact) time.Duration { return n.contacts.timeout(c.Peer, n.cfg.CallTimeout) },
+	cfg.Exclude = func(p peer.ID) bool { return n.contacts.isBanned(p, n.now()) }
+	cfg.SoftTimeout = func(c kad.Contact) time.Duration { return n.contacts.timeout(c.Peer, n.cfg.CallTimeout) }
+	return cfg
+}
+
+// stop ends the search at all targets of a key.
+func (s *search) stop(l *kad.Lookup, key kad.ID, why kad.StopReason) {
+	if s.keys == nil {
+		l.Stop(key, why)
+		return
 	}
+	for target, k := range s.keys {
+		if k == key {
+			l.Stop(target, why)
+		}
+	}
+}
+
+// wanted returns the keys of a question: its targets, and what is sought beside them.
+func (s *search) wanted(targets []kad.ID) []kad.ID {
+	if s.keys == nil {
+		return targets
+	}
+	keys := slices.Clone(targets)
+	for _, t := range targets {
+		if k := s.keys[t]; !slices.Contains(keys, k) {
+			keys = append(keys, k)
+		}
+	}
+	return keys
 }
 
 // alpha is the number of questions in flight per path. A search that ends with the first value asks one at a time, because
@@ -141,14 +191,15 @@ func (s *search) alpha() int {
 	if want == 0 {
 		want = s.n.cfg.BucketSize
 	}
-	return max(want/(2*max(s.paths, 1)), 3)
+	paths := max(s.paths, 1)
+	return (max(want/2, gentleAlpha) + paths - 1) / paths // at once, of all paths together, half of what has to answer
 }
 
 // seeds returns what our own table knows nearest to the targets.
 func (s *search) seeds() []kad.Contact {
-	k := s.n.cfg.BucketSize * min(s.paths+1, 3) // disjoint paths need different beginnings
-	if s.paths <= 1 {
-		k = s.n.cfg.BucketSize
+	k := s.n.cfg.BucketSize
+	if s.paths > 1 {
+		k *= seedBeams
 	}
 	buf := make([]kad.Contact, 0, k)
 	if len(s.targets) == 1 {
@@ -175,9 +226,10 @@ func (s *search) send(l *kad.Lookup, ask kad.Ask, outcomes chan<- outcome, over 
 	if n.calls.Host().Libp2p().Network().Connectedness(ask.Contact.Peer) != network.Connected {
 		n.learnAddrs(ask.Contact.Peer, s.addrsOf(ask.Contact.Peer))
 	}
+	keys := s.wanted(ask.Targets)
 	started := n.group.start(func() {
-		o := outcome{ask: ask}
-		o.ans, o.err = n.find(n.life, ask.Contact, ask.Targets, s.nearestOnly)
+		o := outcome{ask: ask, keys: keys}
+		o.ans, o.err = n.find(n.life, ask.Contact, keys, s.nearestOnly)
 		select {
 		case outcomes <- o:
 		case <-over:
@@ -225,13 +277,13 @@ func (s *search) take(l *kad.Lookup, o outcome) {
 	if len(s.named) < maxNamed {
 		s.named = append(s.named, o.ans)
 	}
-	enough := s.answered(o.ask.Contact, o.ask.Targets, o.ans)
-	report := l.Answer(n.now(), o.ask, o.ans.nearest)
+	enough := s.answered(o.ask.Contact, o.keys, o.ans)
+	report := l.Answer(n.now(), o.ask, o.ans.nearest)         // what was told of keys beside the targets is for nobody
 	if report.Hostile() || report.Free > 0 && !n.cfg.Python { // whoever checks IDs as we do has no such contact
 		n.hostile(o.ask.Contact, "list of nearest peers that no honest node sends") //nolint:errcheck // what was good in it is used
 	}
-	for _, target := range enough {
-		l.Stop(target, kad.StopFound)
+	for _, key := range enough {
+		s.stop(l, key, kad.StopFound)
 	}
 }
 
@@ -254,34 +306,56 @@ func failReason(err error) kad.FailReason {
 
 // observe learns from a search that converged how large the swarm is.
 func (c *contacts) observe(l *kad.Lookup, target kad.ID) {
-	if l.Reason(target) != kad.StopConverged || l.Stats(target).Restarts > 0 {
-		return
+	if l.Reason(target) == kad.StopConverged && l.Stats(target).Restarts == 0 {
+		c.sample(target, l.Confirmed(nil, target, sampleSize))
 	}
-	nearest := l.Nearest(nil, target, 20)
+}
+
+// sampleSize is how many of the nodes nearest to a point are enough to tell how dense they are.
+const sampleSize = 20
+
+// sample learns from the nodes nearest to a point how large the swarm is.
+func (c *contacts) sample(point kad.ID, nearest []kad.Contact) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.size.Observe(target, nearest)
+	c.size.Observe(point, nearest[:min(len(nearest), sampleSize)])
 }
 
 // FindNearest returns the k nodes nearest to target, nearest first, this node not among them. The nearest of them answered
-// just now; farther ones answered just now or are live in the routing table.
+// just now; farther ones answered just now or are live in the routing table. Where the search gives a reason for doubt,
+// all of them answered on disjoint paths; see Config.Paths.
 func (n *Node) FindNearest(ctx context.Context, target kad.ID, k int) ([]kad.Contact, error) {
 	k = min(max(k, 1), n.cfg.BucketSize)
-	var answered, known []kad.Contact
-	s := &search{
-		n: n, targets: []kad.ID{target}, paths: n.cfg.Paths, want: min(max(k, confirmed), n.cfg.BucketSize), nearestOnly: true,
-		answered: func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil },
-		finished: func(l *kad.Lookup, target kad.ID) {
-			answered = l.Nearest(nil, target, n.cfg.BucketSize)
-			known = l.Known(nil, target, n.cfg.BucketSize)
-		},
-	}
-	if n.cfg.Paths == 1 { // with more, every node must answer: see confirm
-		s.want = min(s.want, confirmed)
-	}
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
-	s.run(ctx)
+	var answered, known []kad.Contact
+	var heard kad.Heard
+	d := n.defence(n.cfg.Paths)
+	for depth, again := kad.LookFirst, true; again; depth++ {
+		look := d.Look(target, depth, true, kad.DoubtNone)
+		if depth > kad.LookFirst {
+			look.Want = max(look.Want, k)
+		}
+		s := n.newSearch(d, look, &heard)
+		s.nearestOnly = true
+		s.answered = func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil }
+		s.finished = func(l *kad.Lookup, target kad.ID) {
+			answered = kad.SortNearest(l.Nearest(answered, target, 2*n.cfg.BucketSize), target) // the crowd, too: it is there
+			known = answered
+			if depth == kad.LookFirst {
+				known = l.Known(nil, target, n.cfg.BucketSize)
+			}
+			doubt := d.Judge(l, target, look, kad.DoubtNone)
+			again = depth == kad.LookFirst && d.Deeper(look, doubt) && ctx.Err() == nil
+			switch {
+			case again:
+				n.doubted(target, doubt)
+			case depth == kad.LookFirst && doubt == kad.DoubtNone && target != n.self:
+				n.contacts.sample(target, known)
+			}
+		}
+		s.run(ctx)
+	}
 	found := n.vouched(ctx, answered, known, k)
 	if err := ctx.Err(); err != nil && len(found) == 0 {
 		return nil, n.ended(ctx)

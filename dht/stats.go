@@ -42,7 +42,8 @@ type Stats struct {
 	Bans, Panics, EventsDropped                 uint64
 	Bootstraps, BootstrapsFailed                uint64
 	ShunnedRequests                             uint64 // of such peers, refused
-	Crowded                                     uint64 // keys near which nodes lie suspiciously dense
+	Crowded                                     uint64 // stores at keys near which nodes lie suspiciously dense
+	Doubts                                      uint64 // looks of searches that were followed by a wider one
 }
 
 // counters are the atomic twins of the counters in Stats.
@@ -64,7 +65,7 @@ type counters struct {
 	peersAdded, peersRemoved, peersRefused      atomic.Uint64
 	bans, panics                                atomic.Uint64
 	bootstraps, bootstrapsFailed                atomic.Uint64
-	crowded, shunnedRequests                    atomic.Uint64
+	crowded, doubts, shunnedRequests            atomic.Uint64
 	searches                                    atomic.Int64
 }
 
@@ -115,6 +116,7 @@ func (n *Node) Stats() Stats {
 		Bootstraps:          c.bootstraps.Load(),
 		BootstrapsFailed:    c.bootstrapsFailed.Load(),
 		Crowded:             c.crowded.Load(),
+		Doubts:              c.doubts.Load(),
 		ShunnedRequests:     c.shunnedRequests.Load(),
 		Searches:            int(c.searches.Load()), EventsDropped: n.events.dropped.Load(),
 	}

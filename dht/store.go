@@ -32,12 +32,13 @@ func (n *Node) StoreMany(ctx context.Context, reqs []StoreRequest) []StoreResult
 	parcels := n.pack(reqs, results)
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
-	workers := min((len(parcels)+targetsPerSearch-1)/targetsPerSearch, searchesAtOnce)
+	batches := batchesOf(parcels)
+	workers := min(len(batches), searchesAtOnce)
 	var wg sync.WaitGroup
 	for w := range workers {
 		wg.Go(func() {
-			for i := w * targetsPerSearch; i < len(parcels); i += workers * targetsPerSearch {
-				n.storeBatch(ctx, parcels[i:min(i+targetsPerSearch, len(parcels))])
+			for i := w; i < len(batches); i += workers {
+				n.storeBatch(ctx, batches[i])
 			}
 		})
 	}
@@ -45,12 +46,31 @@ func (n *Node) StoreMany(ctx context.Context, reqs []StoreRequest) []StoreResult
 	return results
 }
 
+// batchesOf cuts parcels into those that are searched for together: not too many, and over the same number of paths.
+func batchesOf(parcels []*parcel) (batches [][]*parcel) {
+	slices.SortStableFunc(parcels, func(a, b *parcel) int { return a.paths - b.paths })
+	for len(parcels) > 0 {
+		k := 1
+		for k < min(len(parcels), targetsPerSearch) && parcels[k].paths == parcels[0].paths {
+			k++
+		}
+		batches = append(batches, parcels[:k:k])
+		parcels = parcels[k:]
+	}
+	return batches
+}
+
 // parcel is all records of one key in one operation.
 type parcel struct {
 	key    record.Key
 	recs   []record.Record
 	region bool
-	want   int
+	paths  int // that the caller asked for; 0: none
+
+	places kad.Places
+	doubt  kad.Doubt
+	seen   []kad.Contact // nearest to the key, and known to exist
+	extra  []kad.Contact // of the region, holders or not: get the record afterwards
 
 	mu      sync.Mutex
 	results []*StoreResult // one per record
@@ -75,11 +95,12 @@ func (n *Node) pack(reqs []StoreRequest, results []StoreResult) []*parcel {
 		}
 		p := byKey[req.Key]
 		if p == nil {
-			p = &parcel{key: req.Key, want: n.cfg.Replicas}
+			p = &parcel{key: req.Key}
 			byKey[req.Key] = p
 			parcels = append(parcels, p)
 		}
-		p.region = p.region || req.Region || n.cfg.Region
+		p.region = p.region || req.Region || !n.cfg.NoRegion
+		p.paths = max(p.paths, req.Paths)
 		p.recs = append(p.recs, r)
 		p.results = append(p.results, res)
 	}
@@ -108,34 +129,20 @@ func (n *Node) sign(req StoreRequest) (record.Record, error) {
 	return r, nil
 }
 
-// storeBatch searches the holders of some parcels together and then sends all of them off.
+// storeBatch searches the holders of some parcels together and sends all of them off; those whose place is in doubt are
+// searched for again, and follow.
 func (n *Node) storeBatch(ctx context.Context, parcels []*parcel) {
-	byID := make(map[kad.ID]*parcel, len(parcels))
-	targets := make([]kad.ID, 0, len(parcels))
-	for _, p := range parcels {
-		byID[kad.ID(p.key)] = p
-		targets = append(targets, kad.ID(p.key))
-	}
-	s := &search{
-		n: n, targets: targets, paths: n.cfg.Paths, want: n.confirm(), nearestOnly: true,
-		answered: func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil },
-	}
-	s.finished = func(l *kad.Lookup, target kad.ID) {
-		p := byID[target]
-		near := make([]kad.Contact, 0, n.cfg.BucketSize+1)
-		if n.cfg.Paths > 1 {
-			near = l.Nearest(near, target, n.cfg.BucketSize)
-		} else {
-			near = l.Known(near, target, n.cfg.BucketSize)
+	d := n.defence(n.pathsOr(parcels[0].paths))
+	todo := parcels
+	var heard kad.Heard
+	for depth := firstLook(parcels[0].paths); len(todo) > 0; depth++ {
+		settled, again := n.lookForPlaces(ctx, d, depth, todo, &heard)
+		n.deliver(ctx, settled) // together, so that records for one node share a request
+		for _, p := range settled {
+			n.alarm(p, d)
 		}
-		n.choose(p, near)
-		if len(parcels) == 1 {
-			n.deliver(ctx, parcels)
-		}
-	}
-	s.run(ctx)
-	if len(parcels) > 1 { // together, so that records for one node share a request
-		n.deliver(ctx, parcels)
+		n.insure(settled)
+		todo = again
 	}
 	if ctx.Err() == nil {
 		return
@@ -149,72 +156,131 @@ func (n *Node) storeBatch(ctx context.Context, parcels []*parcel) {
 	}
 }
 
-// confirm is how many of the nearest nodes must answer a search before a store believes in them. Among honest nodes the
-// store itself shows who is there, and replaces who is not; liars could name nodes that are not, so that with disjoint
-// paths every holder must have answered.
-func (n *Node) confirm() int {
-	if n.cfg.Paths > 1 {
-		return n.cfg.Replicas
-	}
-	return min(n.cfg.Replicas, confirmed)
-}
-
-// choose decides who holds a parcel: the nearest nodes that answered, this one among them if it is near enough, and with
-// the region option all those in the key's region.
-func (n *Node) choose(p *parcel, near []kad.Contact) {
-	target := kad.ID(p.key)
-	if !n.cfg.ClientMode {
-		at := 0
-		for at < len(near) && kad.Nearer(target, near[at].ID, n.self) {
-			at++
+// lookForPlaces makes one look for some parcels, and returns those whose places are beyond doubt, or will not get any
+// better, and those that have to be searched for again.
+func (n *Node) lookForPlaces(ctx context.Context, d kad.Defence, depth int, todo []*parcel, heard *kad.Heard) (settled, again []*parcel) {
+	if depth > kad.LookPaths && len(todo) > 1 { // rare, and each key has a region of its own
+		for _, p := range todo {
+			s, a := n.lookForPlaces(ctx, d, depth, []*parcel{p}, heard)
+			settled, again = append(settled, s...), append(again, a...)
 		}
-		near = append(near, kad.Contact{})
-		copy(near[at+1:], near[at:])
-		near[at] = kad.Contact{ID: n.self, Peer: n.me}
+		return settled, again
 	}
-	policy := kad.ReplicaPolicy{Replicas: n.cfg.Replicas}
-	size, confident := n.contacts.networkSize()
-	if confident {
-		if dense := kad.Crowding(target, near, size); dense >= suspiciousCrowding {
-			n.event(Event{Kind: EventSybils, Key: p.key, Count: int(dense)})
-			n.count.crowded.Add(1)
-		}
-		if p.region {
-			policy.Region = kad.RegionOf(target, size, n.cfg.Replicas)
-		}
+	byID := make(map[kad.ID]*parcel, len(todo))
+	for _, p := range todo {
+		byID[kad.ID(p.key)] = p
 	}
-	p.holders = kad.SelectReplicas(nil, near, policy)
-	if n.cfg.Python { // Python nodes look at the nearest of any kind, and agree on what is new only with the same holders
-		p.holders = union(near, near[:min(len(near), n.cfg.Replicas)], p.holders)
+	look := d.Look(kad.ID(todo[0].key), depth, true, todo[0].doubt)
+	s := n.newSearch(d, look, heard)
+	for _, p := range todo[1:] {
+		s.targets = append(s.targets, kad.ID(p.key))
 	}
-	chosen := 0
-	for _, c := range near {
-		if chosen < len(p.holders) && p.holders[chosen].Peer == c.Peer {
-			chosen++
-			continue
-		}
-		p.spare = append(p.spare, c)
-	}
-	for _, res := range p.results {
-		res.Wanted = max(min(len(p.holders), len(near)), 1)
-	}
-}
-
-// union returns the contacts of all that are in one of the lists, in their order.
-func union(all []kad.Contact, lists ...[]kad.Contact) []kad.Contact {
-	var chosen []kad.Contact
-	for _, c := range all {
-		for _, l := range lists {
-			if slices.ContainsFunc(l, func(o kad.Contact) bool { return o.Peer == c.Peer }) {
-				chosen = append(chosen, c)
-				break
+	s.nearestOnly = true
+	s.answered = func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil }
+	open := len(look.Targets)
+	s.finished = func(l *kad.Lookup, target kad.ID) {
+		p := byID[target]
+		if open--; len(look.Targets) > 1 { // one parcel and its region
+			if p = todo[0]; open > 0 {
+				return
 			}
 		}
+		key := kad.ID(p.key)
+		p.places.Add(d, l, key, look)
+		p.doubt = d.Judge(l, key, look, kad.DoubtNone)
+		if d.Deeper(look, p.doubt) && ctx.Err() == nil {
+			n.doubted(key, p.doubt)
+			again = append(again, p)
+			return
+		}
+		if depth == kad.LookFirst && p.doubt == kad.DoubtNone { // plausible as it is, so it counts although few have confirmed it
+			n.contacts.sample(key, p.places.Near)
+		}
+		n.choose(p, d, look)
+		settled = append(settled, p)
 	}
-	return chosen
+	s.run(ctx)
+	return settled, again
 }
 
-const suspiciousCrowding = 5 // times denser than chance puts nodes; see kad.Crowding
+// choose decides who holds a parcel: the nearest nodes, this one among them if it is near enough, and all those in the
+// key's region.
+func (n *Node) choose(p *parcel, d kad.Defence, look kad.Look) {
+	target := kad.ID(p.key)
+	p.seen = nil
+	if look.Depth > kad.LookFirst { // those of the first look were mostly named, not seen
+		p.seen = slices.Clone(p.places.Near)
+	}
+	if !n.cfg.ClientMode {
+		p.places.Include(kad.Contact{ID: n.self, Peer: n.me}, target)
+	}
+	policy, wide := kad.ReplicaPolicy{Replicas: n.cfg.Replicas}, kad.ReplicaPolicy{Replicas: n.cfg.Replicas}
+	switch {
+	case p.region:
+		wide.Region = kad.RegionOf(target, d.Size, n.cfg.Replicas)
+	case !n.cfg.NoRegion:
+		wide.Region = p.places.Region
+	}
+	if p.region || p.places.Crowd > 0 {
+		policy = wide
+	}
+	p.holders, p.spare = p.places.Holders(target, policy)
+	if policy != wide {
+		p.extra, _ = p.places.Holders(target, wide)
+	}
+	if near := p.places.Near; n.cfg.Python { // Python nodes look at the nearest of any kind, and agree on what is new only with the same holders
+		p.holders = kad.SortNearest(append(p.holders, near[:min(len(near), n.cfg.Replicas)]...), target)
+		p.spare = slices.DeleteFunc(p.spare, func(c kad.Contact) bool { return slices.Contains(p.holders, c) })
+	}
+	for _, res := range p.results {
+		res.Wanted = max(len(p.holders), 1)
+	}
+}
+
+// alarm tells when more nodes than chance puts there stand around the key of a delivered parcel: those that answered the
+// search, or the store. What was only named may be an invention.
+func (n *Node) alarm(p *parcel, d kad.Defence) {
+	target := kad.ID(p.key)
+	for _, c := range p.holders {
+		if slices.ContainsFunc(p.results[0].Answers, func(a Answer) bool { return a.Peer == c.Peer && a.Err == nil }) {
+			p.seen = append(p.seen, c)
+		}
+	}
+	p.seen = kad.SortNearest(p.seen, target)
+	if d.Crowded(target, p.seen) {
+		n.event(Event{Kind: EventSybils, Key: p.key, Count: int(kad.Crowding(target, p.seen[:min(len(p.seen), n.cfg.BucketSize)], d.Size))})
+		n.count.crowded.Add(1)
+	}
+	p.seen = nil
+}
+
+// insure brings what was stored to the rest of the region of its key, in the background: nothing gives reason for doubt, so
+// this is only against Sybils too few to notice, and no caller needs to wait for it. What the nearest refused goes nowhere.
+func (n *Node) insure(parcels []*parcel) {
+	byPeer := make(map[peer.ID]*shipment)
+	for _, p := range parcels {
+		for _, c := range p.extra {
+			if c.Peer == n.me || slices.ContainsFunc(p.results[0].Answers, func(a Answer) bool { return a.Peer == c.Peer }) {
+				continue
+			}
+			for i, res := range p.results {
+				if !res.OK() {
+					continue
+				}
+				s := byPeer[c.Peer]
+				if s == nil {
+					s = &shipment{to: c}
+					byPeer[c.Peer] = s
+				}
+				s.recs = append(s.recs, p.recs[i])
+			}
+		}
+		p.extra = nil
+	}
+	for _, s := range byPeer {
+		n.group.start(func() { n.deliverRecords(n.life, s.to, s.recs) })
+	}
+}
 
 // shipment is what several parcels have for one node.
 type shipment struct {

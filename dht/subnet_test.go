@@ -71,6 +71,7 @@ func citizen(t testing.TB, cfg dht.Config, c *clock, rules record.PhasesConfig, 
 // subnet starts n nodes with keys of both kinds that hold the rules of a subnet.
 func subnet(t testing.TB, n int, cfg dht.Config, c *clock, rules record.PhasesConfig) ([]*member, []owner) {
 	t.Helper()
+	cfg.NoRegion = true // who holds what is counted
 	var members []*member
 	var owners []owner
 	for i := range n {

@@ -219,7 +219,7 @@ func TestStoreAndGet(t *testing.T) {
 		reqs = append(reqs, dht.StoreRequest{Key: keys[i], Value: i, Expiration: expiration})
 	}
 	for i, res := range m[5].StoreMany(ctx, reqs) {
-		if !res.OK() || res.Accepted != 8 {
+		if !res.OK() || res.Accepted < 8 { // more where chance crowds nodes around a key
 			t.Fatalf("record %d: accepted by %d of %d, %v: %+v", i, res.Accepted, res.Wanted, res.Failure(), res.Answers)
 		}
 	}
@@ -298,7 +298,7 @@ func TestReplicas(t *testing.T) {
 	for _, replicas := range []int{1, 2, 5, 10} {
 		t.Run(fmt.Sprint(replicas), func(t *testing.T) {
 			cfg := quiet()
-			cfg.Replicas = replicas
+			cfg.Replicas, cfg.Paths, cfg.NoRegion = replicas, 1, true        // more get it where something is odd
 			cfg.CallTimeout, cfg.CheckInterval = 20*time.Second, time.Minute // who is slow is not replaced
 			m := swarm(t, 12, cfg)
 			settle(t, m)

@@ -2,6 +2,7 @@ package dht
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -15,9 +16,10 @@ type TraceReport struct {
 	Key     record.Key
 	Value   *Value // nil if none was found
 	Took    time.Duration
-	Stats   kad.TargetStats // with the reason why the search stopped
-	Steps   []TraceStep
-	Nearest []kad.Contact // that answered, nearest first
+	Stats   kad.TargetStats // of the last look, with the reason why it stopped
+	Steps   []TraceStep     // of all looks
+	Doubts  []kad.Doubt     // why each look but the last was not believed
+	Nearest []kad.Contact   // that answered the last look, nearest first
 }
 
 // TraceStep is one question of a traced search.
@@ -33,27 +35,49 @@ func (n *Node) Trace(ctx context.Context, key record.Key) (*TraceReport, error) 
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
 	report := &TraceReport{Key: key}
-	found := map[peer.ID]bool{}
-	failures := map[uint32]string{}
 	var best *finding
-	s := &search{n: n, targets: []kad.ID{kad.ID(key)}, paths: n.cfg.Paths, thorough: true}
-	s.answered = func(from kad.Contact, _ []kad.ID, a *answer) []kad.ID {
-		if a.found[0] != nil {
-			found[from.Peer] = true
-			best = merge(best, a.found[0])
-		}
-		return nil
-	}
-	s.failed = func(ask kad.Ask, err error) { failures[ask.Seq] = err.Error() }
-	s.finished = func(l *kad.Lookup, target kad.ID) {
-		report.Stats = l.Stats(target)
-		report.Nearest = l.Nearest(nil, target, n.cfg.BucketSize)
-		for _, step := range l.Steps(target) {
-			report.Steps = append(report.Steps, TraceStep{Step: step, Err: failures[step.Seq], Found: found[step.Contact.Peer]})
-		}
-	}
+	var heard kad.Heard
+	d, doubt := n.defence(n.cfg.Paths), kad.DoubtNone
 	start := time.Now()
-	s.run(ctx)
+	for depth, again := kad.LookFirst, true; again; depth++ {
+		look := d.Look(kad.ID(key), depth, false, doubt)
+		s := n.newSearch(d, look, &heard)
+		s.thorough = true
+		if len(look.Targets) > 1 {
+			s.keys = make(map[kad.ID]kad.ID)
+			for _, t := range look.Targets {
+				s.keys[t] = kad.ID(key)
+			}
+		}
+		found := map[peer.ID]bool{}
+		failures := map[uint32]string{}
+		s.answered = func(from kad.Contact, keys []kad.ID, a *answer) []kad.ID {
+			if f := a.found[slices.Index(keys, kad.ID(key))]; f != nil {
+				found[from.Peer] = true
+				best = merge(best, f)
+			}
+			return nil
+		}
+		s.failed = func(ask kad.Ask, err error) { failures[ask.Seq] = err.Error() }
+		s.finished = func(l *kad.Lookup, target kad.ID) {
+			for _, step := range l.Steps(target) {
+				if step.Seq == 0 { // it was asked in an earlier look
+					continue
+				}
+				report.Steps = append(report.Steps, TraceStep{Step: step, Err: failures[step.Seq], Found: found[step.Contact.Peer]})
+			}
+			if target != kad.ID(key) {
+				return
+			}
+			report.Stats = l.Stats(target)
+			report.Nearest = l.Nearest(nil, target, n.cfg.BucketSize)
+			doubt = d.Judge(l, target, look, kad.DoubtNone)
+			if again = d.Deeper(look, doubt) && ctx.Err() == nil; again {
+				report.Doubts = append(report.Doubts, doubt)
+			}
+		}
+		s.run(ctx)
+	}
 	report.Took = time.Since(start)
 	if best != nil {
 		report.Value = n.open(key, best)
