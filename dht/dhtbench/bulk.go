@@ -80,7 +80,7 @@ func Bulk(ctx context.Context, cfg BulkConfig) (report BulkReport, err error) {
 	}
 	expiration := time.Now().Add(cfg.Expiration)
 	stored, got := 0, 0
-	store, err := s.batches(ctx, cfg, func(p *runningPeer, from, to int) {
+	store, err := s.batches(ctx, cfg, "store", func(p *runningPeer, from, to int) {
 		reqs := make([]dht.StoreRequest, 0, to-from)
 		for i := from; i < to; i++ {
 			reqs = append(reqs, dht.StoreRequest{Key: keys[i], Value: msgpack.Raw(msgpack.AppendBytes(nil, values[i])), Expiration: expiration})
@@ -104,7 +104,7 @@ func Bulk(ctx context.Context, cfg BulkConfig) (report BulkReport, err error) {
 	if cfg.Latest {
 		options = append(options, dht.Latest())
 	}
-	get, err := s.batches(ctx, cfg, func(p *runningPeer, from, to int) {
+	get, err := s.batches(ctx, cfg, "get", func(p *runningPeer, from, to int) {
 		for i, r := range p.GetMany(ctx, keys[from:to], options...) {
 			if r.Err != nil {
 				continue
@@ -137,7 +137,7 @@ func resident() float64 {
 }
 
 // batches calls f for batch after batch, each at a random peer, and returns the milliseconds per key of each.
-func (s *swarm) batches(ctx context.Context, cfg BulkConfig, f func(p *runningPeer, from, to int)) ([]float64, error) {
+func (s *swarm) batches(ctx context.Context, cfg BulkConfig, stage string, f func(p *runningPeer, from, to int)) ([]float64, error) {
 	var took []float64
 	for from := 0; from < cfg.Keys; from += cfg.Batch {
 		to := min(from+cfg.Batch, cfg.Keys)
@@ -145,6 +145,7 @@ func (s *swarm) batches(ctx context.Context, cfg BulkConfig, f func(p *runningPe
 		began := time.Now()
 		f(p, from, to)
 		took = append(took, time.Since(began).Seconds()*1000/float64(to-from))
+		cfg.advance(stage, to, cfg.Keys)
 		if ctx.Err() != nil {
 			return took, ctx.Err()
 		}

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hypertensor-blockchain/mesh/dht"
@@ -95,6 +96,7 @@ func Rounds(ctx context.Context, cfg RoundsConfig) (report RoundsReport, err err
 		doomed[round] = append(doomed[round], s.peers[i])
 	}
 	var t tally
+	var finished atomic.Int64
 	rounds := make(chan int, cfg.Rounds)
 	for r := range cfg.Rounds {
 		rounds <- r
@@ -113,6 +115,7 @@ func Rounds(ctx context.Context, cfg RoundsConfig) (report RoundsReport, err err
 					_ = p.close() // it is meant to fail
 				}
 				s.round(ctx, cfg, r, rng, &t)
+				cfg.advance("round", int(finished.Add(1)), cfg.Rounds)
 			}
 		})
 	}

@@ -23,20 +23,30 @@ type SwarmConfig struct {
 	InitialPeers int           `json:"initial_peers"` // earlier peers that each joins by; 4
 	Replicas     int           `json:"replicas"`      // 5, as the original
 	Neighbours   int           `json:"neighbours"`    // nearest peers that a newcomer meets; as many as Replicas
-	Paths        int           `json:"paths"`         // 1
+	Paths        int           `json:"paths"`         // as a node's
 	WaitTimeout  time.Duration `json:"-"`             // of one call; 5 s
 	Transport    string        `json:"transport"`     // "tcp" or "quic"; tcp while the process has descriptors enough
 	Conns        int           `json:"conns"`         // connections that each peer keeps; 96, over TCP what there are descriptors for
 	Wave         int           `json:"wave"`          // peers that join at once; 16
 	Cache        bool          `json:"cache"`         // the node's caches, off here so that every get is measured
 	Seed         uint64        `json:"seed"`          // 30
+
+	// Advance is called after every step with how much of a stage is done, by several goroutines. Optional.
+	Advance func(stage string, done, of int) `json:"-"`
+}
+
+// advance tells how far a stage is, if anybody listens.
+func (c *SwarmConfig) advance(stage string, done, of int) {
+	if c.Advance != nil {
+		c.Advance(stage, done, of)
+	}
 }
 
 func (c SwarmConfig) withDefaults() SwarmConfig {
 	for _, f := range []struct {
 		have *int
 		def  int
-	}{{&c.Peers, 16}, {&c.InitialPeers, 4}, {&c.Replicas, 5}, {&c.Paths, 1}, {&c.Wave, 16}} {
+	}{{&c.Peers, 16}, {&c.InitialPeers, 4}, {&c.Replicas, 5}, {&c.Paths, dht.Defaults().Paths}, {&c.Wave, 16}} {
 		if *f.have <= 0 {
 			*f.have = f.def
 		}
@@ -138,6 +148,7 @@ func start(ctx context.Context, cfg SwarmConfig) (*swarm, error) {
 		if err := errors.Join(errs...); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
+		cfg.advance("start", len(s.peers), cfg.Peers)
 	}
 	s.took = time.Since(began)
 	return s, nil

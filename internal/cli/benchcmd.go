@@ -2,12 +2,16 @@ package cli
 
 import (
 	"fmt"
+	"os"
+	"runtime/pprof"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hypertensor-blockchain/mesh/dht"
 	"github.com/hypertensor-blockchain/mesh/dht/dhtbench"
 )
 
@@ -27,6 +31,7 @@ type swarmBench struct {
 	expiration    *time.Duration
 	latency       *time.Duration // nil: of no use here
 	json, noCache bool
+	profile       string // file for a profile of the processor time; empty: none
 }
 
 func (b *swarmBench) register(c *cobra.Command) {
@@ -34,9 +39,10 @@ func (b *swarmBench) register(c *cobra.Command) {
 	f.IntVar(&s.Peers, "peers", 16, "nodes of the swarm")
 	f.IntVar(&s.InitialPeers, "initial-peers", 3, "earlier nodes that each joins by")
 	f.IntVar(&s.Replicas, "replicas", 5, "nodes that keep a value")
-	f.IntVar(&s.Paths, "paths", 1, "disjoint paths of a search")
+	f.IntVar(&s.Paths, "paths", dht.Defaults().Paths, "disjoint paths of a search that is in doubt; 1: believe the first look")
 	f.IntVar(&s.Wave, "wave", 4, "nodes that start at once")
 	f.DurationVar(&s.WaitTimeout, "wait-timeout", 5*time.Second, "how long one call may take")
+	f.IntVar(&s.Conns, "conns", 0, "connections that each node keeps; 0: what memory and descriptors suggest")
 	f.StringVar(&s.Transport, "transport", "", "tcp or quic; default tcp, with so many nodes that descriptors run short quic")
 	f.Uint64Var(&s.Seed, "seed", 1, "of the choice of nodes")
 	f.DurationVar(b.expiration, "expiration", 300*time.Second, "how long the values live")
@@ -44,6 +50,7 @@ func (b *swarmBench) register(c *cobra.Command) {
 		f.DurationVar(b.latency, "latency", 0, "pause between storing and getting")
 	}
 	f.BoolVar(&b.noCache, "no-cache", false, "switch the nodes' caches off")
+	f.StringVar(&b.profile, "cpu-profile", "", "write where the processor time goes to this file, for go tool pprof")
 	f.BoolVar(&b.json, "json", false, "print one line of JSON")
 }
 
@@ -52,7 +59,7 @@ func (b *swarmBench) check() error {
 	switch {
 	case s.Peers < 1 || s.Peers > 4096:
 		return usagef("--peers %d: want 1 to 4096", s.Peers)
-	case s.InitialPeers < 1 || s.Replicas < 1 || s.Paths < 1 || s.Wave < 1 || s.WaitTimeout <= 0:
+	case s.InitialPeers < 1 || s.Replicas < 1 || s.Paths < 1 || s.Wave < 1 || s.Conns < 0 || s.WaitTimeout <= 0:
 		return usagef("--initial-peers, --replicas, --paths, --wave and --wait-timeout are more than nothing")
 	case s.Transport != "" && s.Transport != "tcp" && s.Transport != "quic":
 		return usagef("--transport %q: want tcp or quic", s.Transport)
@@ -67,14 +74,39 @@ func (b *swarmBench) check() error {
 
 // run measures, and prints the outcome as JSON or as text.
 func (b *swarmBench) run(e *env, measure func() (any, benchText, error)) error {
-	if !b.json {
-		fmt.Fprintf(e.stderr, "starting %d nodes\n", b.swarm.Peers)
+	b.swarm.Advance = e.progress()
+	if b.profile != "" {
+		f, err := os.Create(b.profile)
+		if err != nil {
+			return err
+		}
+		defer f.Close() // a profile that is cut off is no reason to lose the outcome
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
 	}
 	r, text, err := measure()
 	if err != nil {
 		return err
 	}
 	return e.show(b.json, r, text.String)
+}
+
+const progressPause = 5 * time.Second
+
+// progress returns a function that tells on stderr how far a stage of long work is, now and then.
+func (e *env) progress() func(stage string, done, of int) {
+	var mu sync.Mutex
+	last := time.Now()
+	return func(stage string, done, of int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now(); now.Sub(last) >= progressPause {
+			last = now
+			fmt.Fprintf(e.stderr, "%s: %d of %d\n", stage, done, of)
+		}
+	}
 }
 
 // benchText is the outcome of a benchmark of a swarm for people.
