@@ -209,7 +209,7 @@ func startPeer(ctx context.Context, cfg SwarmConfig, addr string, bootstrap []pe
 func limits(cfg SwarmConfig) p2p.Limits {
 	const grace = 3 * time.Second // of a busy swarm whose descriptors are few; p2p's default is for a quiet one
 	l := p2p.Limits{ConnsLow: cfg.Conns * 3 / 4, ConnsHigh: cfg.Conns}
-	if cfg.Conns < cfg.Peers {
+	if cfg.Transport == "tcp" && cfg.Conns < cfg.Peers {
 		l.ConnsGrace = grace
 	}
 	return l
