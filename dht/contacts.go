@@ -13,6 +13,7 @@ import (
 
 	"github.com/hypertensor-blockchain/mesh/dht/wire"
 	"github.com/hypertensor-blockchain/mesh/kad"
+	"github.com/hypertensor-blockchain/mesh/p2p"
 	"github.com/hypertensor-blockchain/mesh/rpc"
 )
 
@@ -329,7 +330,7 @@ func blameFor(err error) blame {
 func (n *Node) remoteAddr(p peer.ID) netip.Addr {
 	for _, conn := range n.calls.Host().Libp2p().Network().ConnsToPeer(p) {
 		remote := conn.RemoteMultiaddr()
-		if isRelayed(remote) {
+		if p2p.Relayed(remote) {
 			continue
 		}
 		if ip, err := manet.ToIP(remote); err == nil {
@@ -339,11 +340,6 @@ func (n *Node) remoteAddr(p peer.ID) netip.Addr {
 		}
 	}
 	return netip.Addr{}
-}
-
-func isRelayed(a multiaddr.Multiaddr) bool {
-	_, err := a.ValueForProtocol(multiaddr.P_CIRCUIT)
-	return err == nil
 }
 
 // addrsOf fills in the addresses of peers as find answers carry them. Most are encoded already.

@@ -165,7 +165,8 @@ type quest struct {
 	doubt   kad.Doubt     // about the last look
 }
 
-// searchBatch searches the keys of some flights together, and those again that this leaves in doubt; see kad.Defence. It owns the searches; the flights are shared.
+// searchBatch searches the keys of some flights together, and those again that this leaves in doubt; see kad.Defence. It
+// owns the searches; the flights are shared.
 func (n *Node) searchBatch(batch []*flight, o getOptions) {
 	ctx, stop := context.WithTimeout(n.life, n.cfg.SearchTimeout)
 	defer stop()

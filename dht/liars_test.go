@@ -224,7 +224,9 @@ func TestSybilsAroundAKey(t *testing.T) {
 			t.Errorf("the latest: %v", err)
 		}
 	}
-	if tr, err := reader.Trace(ctx, key); err != nil || tr.Value == nil || len(tr.Doubts) == 0 {
+	tr, err := reader.Trace(ctx, key)
+	if err != nil || tr.Value == nil || len(tr.Doubts) == 0 || tr.Steps[len(tr.Steps)-1].Look != len(tr.Doubts) ||
+		tr.Stats.Asked != len(tr.Steps) || tr.Stats.Answered+tr.Stats.Failed > tr.Stats.Asked {
 		t.Errorf("trace: %v, %+v", err, tr)
 	}
 }

@@ -99,7 +99,7 @@ func (n *Node) pack(reqs []StoreRequest, results []StoreResult) []*parcel {
 			byKey[req.Key] = p
 			parcels = append(parcels, p)
 		}
-		p.region = p.region || req.Region || !n.cfg.NoRegion
+		p.region = p.region || req.Region
 		p.paths = max(p.paths, req.Paths)
 		p.recs = append(p.recs, r)
 		p.results = append(p.results, res)

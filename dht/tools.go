@@ -16,7 +16,7 @@ type TraceReport struct {
 	Key     record.Key
 	Value   *Value // nil if none was found
 	Took    time.Duration
-	Stats   kad.TargetStats // of the last look, with the reason why it stopped
+	Stats   kad.TargetStats // of the last look, with the reason why it stopped; what was asked, answered and failed, of all looks
 	Steps   []TraceStep     // of all looks
 	Doubts  []kad.Doubt     // why each look but the last was not believed
 	Nearest []kad.Contact   // that answered the last look, nearest first
@@ -25,6 +25,7 @@ type TraceReport struct {
 // TraceStep is one question of a traced search.
 type TraceStep struct {
 	kad.Step
+	Look  int    // 0 is the first
 	Err   string // why there was no answer
 	Found bool   // the answer held a valid value
 }
@@ -64,7 +65,7 @@ func (n *Node) Trace(ctx context.Context, key record.Key) (*TraceReport, error) 
 				if step.Seq == 0 { // it was asked in an earlier look
 					continue
 				}
-				report.Steps = append(report.Steps, TraceStep{Step: step, Err: failures[step.Seq], Found: found[step.Contact.Peer]})
+				report.Steps = append(report.Steps, TraceStep{Step: step, Look: depth, Err: failures[step.Seq], Found: found[step.Contact.Peer]})
 			}
 			if target != kad.ID(key) {
 				return
@@ -79,6 +80,7 @@ func (n *Node) Trace(ctx context.Context, key record.Key) (*TraceReport, error) 
 		s.run(ctx)
 	}
 	report.Took = time.Since(start)
+	report.count()
 	if best != nil {
 		report.Value = n.open(key, best)
 	}
@@ -86,6 +88,19 @@ func (n *Node) Trace(ctx context.Context, key record.Key) (*TraceReport, error) 
 		return report, n.ended(ctx)
 	}
 	return report, nil
+}
+
+// count sums up the questions of all looks.
+func (r *TraceReport) count() {
+	r.Stats.Asked, r.Stats.Answered, r.Stats.Failed = len(r.Steps), 0, 0
+	for _, s := range r.Steps {
+		switch {
+		case s.Answered:
+			r.Stats.Answered++
+		case !s.Ended.IsZero():
+			r.Stats.Failed++
+		}
+	}
 }
 
 // Graph is the swarm as its members see each other.

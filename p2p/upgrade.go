@@ -140,7 +140,7 @@ func closeAll(conns []network.Conn) {
 func connsTo(h host.Host, p peer.ID) (direct time.Time, in, out []network.Conn) {
 	for _, c := range h.Network().ConnsToPeer(p) {
 		switch {
-		case !relayed(c.RemoteMultiaddr()):
+		case !Relayed(c.RemoteMultiaddr()):
 			if at := c.Stat().Opened; direct.IsZero() || at.Before(direct) {
 				direct = at
 			}
@@ -153,7 +153,8 @@ func connsTo(h host.Host, p peer.ID) (direct time.Time, in, out []network.Conn) 
 	return direct, in, out
 }
 
-func relayed(a multiaddr.Multiaddr) bool {
+// Relayed reports whether an address leads through a relay.
+func Relayed(a multiaddr.Multiaddr) bool {
 	_, err := a.ValueForProtocol(multiaddr.P_CIRCUIT)
 	return err == nil
 }

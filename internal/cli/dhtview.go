@@ -185,7 +185,8 @@ func (e *env) dhtTraceCmd() *cobra.Command {
 		Use:   "trace KEY",
 		Short: "Search a key and show each hop, its time, and why it stopped",
 		Long: `Search a key as a get of the latest value does, without caches, and show each question: when it was sent, how long the answer took, how
-many leading bits the peer shares with the key, who named it, what it knew. Then why the search stopped.`,
+many leading bits the peer shares with the key, who named it, what it knew. A search that leaves doubt is made again over several
+disjoint paths, and at last around the key: LOOK counts these. Then why the search stopped.`,
 		Example:           "  mesh dht trace heartbeat --data-dir ./node-1",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: keyArg,
@@ -217,6 +218,7 @@ func stopText(reason string) string {
 		"found":     "what was found suffices",
 		"deadline":  "the time was over",
 		"canceled":  "nobody wanted the result any more",
+		"lies":      "somebody named peers that do not answer",
 	}[reason]
 	if !ok {
 		return reason
@@ -224,11 +226,26 @@ func stopText(reason string) string {
 	return reason + ": " + text
 }
 
+// doubtText says why a search was made again.
+func doubtText(doubt string) string {
+	text, ok := map[string]string{
+		"unsure":  "one path is too few to believe that there is nothing newer",
+		"silence": "many of those asked did not answer",
+		"lies":    "somebody named peers that do not answer, sent a list that cannot be true, or a forged record",
+		"gap":     "those found are farther from the key than chance puts them: nearer ones may be hidden",
+		"crowd":   "those found are nearer to the key than chance puts them: they may be Sybils",
+	}[doubt]
+	if !ok {
+		return doubt
+	}
+	return doubt + ": " + text
+}
+
 func traceText(t *inspect.Trace, key string, now time.Time) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s is %s\n", clean(key), t.Key)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "#\tHOP\tPATH\tPEER\tBITS\tSENT\tTOOK\tRESULT\tNAMED BY")
+	fmt.Fprintln(w, "#\tLOOK\tHOP\tPATH\tPEER\tBITS\tSENT\tTOOK\tRESULT\tNAMED BY")
 	for _, s := range t.Steps {
 		result := clean(s.Result)
 		switch {
@@ -243,9 +260,12 @@ func traceText(t *inspect.Trace, key string, now time.Time) string {
 		if s.From != "" {
 			from = shortPeer(s.From)
 		}
-		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%d\t%.1f ms\t%.1f ms\t%s\t%s\n", s.Seq, s.Hop, s.Path+1, s.Peer, s.Common, s.Start, s.Took, result, from)
+		fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%s\t%d\t%.1f ms\t%.1f ms\t%s\t%s\n", s.Seq, s.Look+1, s.Hop, s.Path+1, s.Peer, s.Common, s.Start, s.Took, result, from)
 	}
 	flush(w)
+	for i, d := range t.Doubts {
+		fmt.Fprintf(&b, "look %d left doubt, %s\n", i+1, doubtText(d))
+	}
 	fmt.Fprintf(&b, "stopped after %.1f ms, %s\n", t.Took, stopText(t.Reason))
 	fmt.Fprintf(&b, "%d asked, %d answered, %d failed, %d hops", t.Asked, t.Answered, t.Failed, t.Hops)
 	if t.Restarts > 0 {

@@ -383,6 +383,9 @@ func (d *Direct) Trace(ctx context.Context, q Query) (*Trace, error) {
 		Key: key.String(), Reason: r.Stats.Reason.String(), Asked: r.Stats.Asked, Answered: r.Stats.Answered, Failed: r.Stats.Failed,
 		Hops: r.Stats.Hops, Restarts: r.Stats.Restarts, Took: millis(r.Took), Steps: []Step{}, Nearest: []string{},
 	}
+	for _, d := range r.Doubts {
+		t.Doubts = append(t.Doubts, d.String())
+	}
 	if r.Value != nil {
 		if t.Found, err = show(r.Value); err != nil {
 			return nil, explain(err)
@@ -399,7 +402,7 @@ func (d *Direct) Trace(ctx context.Context, q Query) (*Trace, error) {
 	for _, s := range r.Steps {
 		v := Step{
 			Seq: int(s.Seq), Peer: s.Contact.Peer.String(), ID: s.Contact.ID.String(), Common: s.Contact.ID.CommonPrefixLen(kad.ID(key)),
-			Path: s.Path, Hop: s.Hop, Start: millis(s.Asked.Sub(start)), Result: "answered", Learned: s.Learned, Nearer: s.Nearer, Value: s.Found,
+			Look: s.Look, Path: s.Path, Hop: s.Hop, Start: millis(s.Asked.Sub(start)), Result: "answered", Learned: s.Learned, Nearer: s.Nearer, Value: s.Found,
 		}
 		if from, ok := names[s.From]; ok {
 			v.From = from.String()

@@ -191,7 +191,8 @@ type Trace struct {
 	Answered int      `json:"answered"`
 	Failed   int      `json:"failed"`
 	Hops     int      `json:"hops"`
-	Restarts int      `json:"restarts"` // times that a path dropped implausible contacts
+	Restarts int      `json:"restarts"`         // times that a path dropped implausible contacts
+	Doubts   []string `json:"doubts,omitempty"` // why it was searched again, each time more widely
 	Took     float64  `json:"took_ms"`
 	Steps    []Step   `json:"steps"`
 	Nearest  []string `json:"nearest"` // peers, nearest first
@@ -203,6 +204,7 @@ type Step struct {
 	Peer    string  `json:"peer"`
 	ID      string  `json:"id"`
 	Common  int     `json:"common_bits"` // leading bits that it shares with the key
+	Look    int     `json:"look"`        // 0 is the first; each doubt leads to another one
 	Path    int     `json:"path"`
 	Hop     int     `json:"hop"`  // 1 is from the table
 	From    string  `json:"from"` // peer that named it; empty: from the table
