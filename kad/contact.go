@@ -18,6 +18,9 @@ type Contact struct {
 	Addr netip.Addr `json:"addr"`
 }
 
+// same reports whether it is the same node at the same point, wherever it was seen.
+func (c Contact) same(o Contact) bool { return c.ID == o.ID && c.Peer == o.Peer }
+
 // BoundContact returns the contact of a native node: its ID follows from its identity.
 func BoundContact(p peer.ID, addr netip.Addr) Contact {
 	return Contact{ID: IDFromPeer(p), Peer: p, Addr: addr}

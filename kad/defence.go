@@ -108,7 +108,7 @@ func (d Defence) Look(key ID, depth int, write bool, last Doubt) Look {
 		look.Paths, look.Want = d.Paths, d.Beam // all of each subtree
 		look.Targets = d.region(key)
 	case depth == LookRegion:
-		look.Paths = min(2*d.Paths, manyPaths)
+		look.Paths = max(d.Paths, min(2*d.Paths, manyPaths))
 		if !write { // of a store nobody crowds the others out: they are hidden, and more paths lead to them
 			look.Targets = d.region(key)
 		}

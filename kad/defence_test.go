@@ -2,6 +2,7 @@ package kad_test
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -394,5 +395,53 @@ func TestConfirmedHasNoGaps(t *testing.T) {
 	}
 	if l.Confirmed(nil, kad.ID{1}, 2) != nil {
 		t.Error("confirmed for a point that is no target")
+	}
+}
+
+// What somebody said for one ID is no answer of another ID that is invented for the same peer, and nobody is asked twice what he
+// has said, in a question about other targets either.
+func TestHeard(t *testing.T) {
+	near, far := kad.IDFromPeer("near"), kad.IDFromPeer("far")
+	known := contactsFrom(1, 3)
+	var heard kad.Heard
+	cfg := kad.LookupConfig{Targets: []kad.ID{near}, Alpha: 3, TargetsPerCall: 2, AllowFree: true, Heard: &heard}
+	first := kad.NewLookup(cfg, known)
+	for !first.Done() {
+		for _, ask := range slices.Clone(first.Next(epoch)) {
+			first.Answer(epoch, ask, [][]kad.Contact{known})
+		}
+	}
+	cfg.Targets = []kad.ID{near, far}
+	invented := kad.Contact{ID: near, Peer: known[0].Peer}
+	second := kad.NewLookup(cfg, append(slices.Clone(known), invented))
+	asked := map[kad.Contact]int{}
+	for !second.Done() {
+		for _, ask := range slices.Clone(second.Next(epoch)) {
+			if slices.Contains(ask.Targets, near) {
+				asked[ask.Contact]++
+			}
+			second.Failed(epoch, ask, kad.FailMismatch)
+		}
+	}
+	if len(asked) != 1 || asked[invented] != 1 {
+		t.Errorf("asked again: %v", asked)
+	}
+	if got := second.Nearest(nil, near, 5); len(got) != len(known) || slices.Contains(got, invented) {
+		t.Errorf("found %v", got)
+	}
+}
+
+// A contact that is known with and without the address it was seen at is one holder, and no replacement of itself.
+func TestPlacesCountAContactOnce(t *testing.T) {
+	key := kad.IDFromPeer("key")
+	seen := contactsFrom(1, 4)
+	p := kad.Places{Near: slices.Clone(kad.SortNearest(seen, key))}
+	for _, c := range p.Near {
+		c.Addr = netip.MustParseAddr("127.0.0.1")
+		p.Core = append(p.Core, c)
+	}
+	holders, spare := p.Holders(key, kad.ReplicaPolicy{Replicas: 3})
+	if len(holders) != 3 || len(spare) != 1 || spare[0].ID == holders[2].ID {
+		t.Errorf("holders %v, spare %v", holders, spare)
 	}
 }

@@ -311,7 +311,7 @@ func TestLookupOracle(t *testing.T) {
 					tb.Fatalf("seed %d: bad question %+v", seed, ask)
 				}
 				for _, target := range ask.Targets {
-					key := string(ask.Contact.Peer) + target.String()
+					key := fmt.Sprint(ask.Contact.Peer, target, ask.Contact.Bound()) // under its own ID, and once under others
 					if perTarget[target]++; asked[key] || perTarget[target] > cfg.MaxAsks {
 						tb.Fatalf("seed %d: %s asked again for %s, or too many", seed, ask.Contact.Peer, target)
 					}
@@ -354,7 +354,7 @@ func TestLookupOracle(t *testing.T) {
 		for _, target := range cfg.Targets {
 			near := l.Nearest(nil, target, 1_000)
 			for _, c := range near {
-				if !asked[string(c.Peer)+target.String()] {
+				if !asked[fmt.Sprint(c.Peer, target, c.Bound())] {
 					tb.Fatalf("seed %d: %s is in the result but was never asked", seed, c.Peer)
 				}
 			}

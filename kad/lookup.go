@@ -229,7 +229,7 @@ func (l *Lookup) Next(now time.Time) []Ask {
 // recall answers a question from what was heard before, if it was.
 func (l *Lookup) recall(s *search, path int, node int32, now time.Time) bool {
 	c := s.nodes[node].contact
-	list, ok := l.cfg.Heard.get(l.contacts[c].Peer, s.target)
+	list, ok := l.cfg.Heard.get(&l.contacts[c].Contact, s.target)
 	if !ok {
 		return false
 	}
@@ -398,7 +398,7 @@ func (l *Lookup) Answer(now time.Time, ask Ask, nearest [][]Contact) AnswerRepor
 		if i < len(nearest) {
 			list = nearest[i]
 		}
-		l.cfg.Heard.put(l.contacts[f.contact].Peer, p.s.target, list[:min(len(list), l.cfg.MaxAnswer)])
+		l.cfg.Heard.put(&l.contacts[f.contact].Contact, p.s.target, list[:min(len(list), l.cfg.MaxAnswer)])
 		if p.s.reason != StopNone {
 			p.s.land(p, f.stalled)
 			p.s.steps[p.step].Ended, p.s.steps[p.step].Answered = now, true

@@ -131,5 +131,5 @@ func SortNearest(list []Contact, target ID) []Contact {
 		}
 		return strings.Compare(string(a.Peer), string(b.Peer))
 	})
-	return slices.CompactFunc(list, func(a, b Contact) bool { return a.ID == b.ID && a.Peer == b.Peer })
+	return slices.CompactFunc(list, Contact.same)
 }

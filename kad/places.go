@@ -61,13 +61,13 @@ func (p *Places) Holders(key ID, policy ReplicaPolicy) (holders, spare []Contact
 		holders = SelectReplicas(holders, p.Near[p.Crowd:], policy)
 	}
 	for _, c := range p.Core { // nearer ones that the lookups put aside
-		if !slices.Contains(p.Near, c) {
+		if !slices.ContainsFunc(p.Near, c.same) {
 			holders = append(holders, c)
 		}
 	}
 	holders = SortNearest(holders, key)
 	for _, c := range p.Near {
-		if !slices.Contains(holders, c) {
+		if !slices.ContainsFunc(holders, c.same) {
 			spare = append(spare, c)
 		}
 	}

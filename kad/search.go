@@ -117,10 +117,11 @@ func (s *search) askable(l *Lookup, n *cand) bool {
 		n.state = stateFailed
 		return false
 	}
-	if l.byPeer == nil {
+	if l.byPeer == nil || c.bound {
 		return true
 	}
-	// A peer that goes by several free IDs is asked once per target.
+	// A peer that goes by several free IDs is asked once per target, and under its bound one in
+	// any case: the others may be inventions.
 	for i := l.byPeer[c.Peer]; i >= 0; i = l.contacts[i].samePeer {
 		if i != n.contact && int(i) < len(s.at) && s.at[i] > 0 && s.pathOf[s.at[i]-1] >= 0 {
 			n.state = stateFailed
@@ -288,6 +289,9 @@ func (s *search) wants(l *Lookup, c int32, hop uint16) (number int, node int32) 
 		if n.state != stateFresh || s.suspect(n) || !s.askable(l, n) {
 			return 0, noNode
 		}
+	}
+	if _, ok := l.cfg.Heard.get(&l.contacts[c].Contact, s.target); ok {
+		return 0, noNode // it has said what it knows
 	}
 	seed := met && slices.Contains(s.pool, node) // any path may begin with it
 	for turn := range s.paths {
