@@ -98,7 +98,7 @@ type answer struct {
 	found   []*finding // validated; nil where there is none. nil when no values were wanted
 	nearest [][]kad.Contact
 	addrs   [][][]byte // of each of nearest; nil from peers that send none
-	refused int        // records that the validators refused
+	forged  []bool     // by key: there was a value that no honest node passes on; nil: none
 }
 
 // find asks a contact for keys: their nearest contacts and, unless nearestOnly, their values. It records the outcome.
@@ -154,7 +154,13 @@ func (n *Node) read(ctx context.Context, c kad.Contact, keys []kad.ID, resp *wir
 		if nearestOnly || r.Type == wire.NotFound {
 			continue
 		}
-		a.found[i] = n.readValue(ctx, c, keys[i], r, q, &a.refused)
+		var forged bool
+		if a.found[i], forged = n.readValue(ctx, c, keys[i], r, q); forged {
+			if a.forged == nil {
+				a.forged = make([]bool, len(keys))
+			}
+			a.forged[i] = true
+		}
 	}
 	return a, nil
 }
@@ -162,18 +168,19 @@ func (n *Node) read(ctx context.Context, c kad.Contact, keys []kad.ID, resp *wir
 // readNearest turns the nearest peers of a result into contacts, in the same order. A peer ID that is none becomes
 // our own, which kad drops.
 func (n *Node) readNearest(c kad.Contact, r *wire.FindResult) []kad.Contact {
+	count := min(len(r.NearestIDs), 2*n.cfg.BucketSize) // what is looked at; others may have larger buckets
 	size := 0
-	for _, p := range r.NearestPeers {
+	for _, p := range r.NearestPeers[:count] {
 		size += len(p)
 	}
 	var all strings.Builder // one string for all peer IDs
 	all.Grow(size)
-	for _, p := range r.NearestPeers {
+	for _, p := range r.NearestPeers[:count] {
 		all.Write(p)
 	}
 	rest := all.String()
-	list := make([]kad.Contact, len(r.NearestIDs))
-	for j, id := range r.NearestIDs {
+	list := make([]kad.Contact, count)
+	for j, id := range r.NearestIDs[:count] {
 		p := rest[:len(r.NearestPeers[j])]
 		rest = rest[len(p):]
 		if !isPeerID(p) {
@@ -197,9 +204,9 @@ func isPeerID(p string) bool {
 	return err == nil
 }
 
-// readValue validates the value of one result, and fetches the rest of a dictionary that comes in pages.
-func (n *Node) readValue(ctx context.Context, c kad.Contact, key kad.ID, r *wire.FindResult, q record.Request, refused *int) *finding {
-	var all *finding
+// readValue validates the value of one result, and fetches the rest of a dictionary that comes in pages. It reports whether
+// there was something that no honest node passes on.
+func (n *Node) readValue(ctx context.Context, c kad.Contact, key kad.ID, r *wire.FindResult, q record.Request) (all *finding, forged bool) {
 	size := 0
 	for page := 1; ; page++ {
 		size += len(r.Value)
@@ -209,24 +216,24 @@ func (n *Node) readValue(ctx context.Context, c kad.Contact, key kad.ID, r *wire
 			if !errors.Is(err, wire.ErrLimit) && record.CodeOf(err) != record.CodeTooLarge { // its limits may be wider
 				n.blame(c.Peer, offenceMessage, "value cannot be read")
 			}
-			return all // what came before is still good
+			return all, forged // what came before is still good
 		}
 		good, bad, hostile := n.examine(record.Key(key), f, q)
 		if bad > 0 {
-			*refused += bad
 			n.count.answersInvalid.Add(uint64(bad)) //nolint:gosec // positive
 			n.event(Event{Kind: EventAnswerInvalid, Peer: c.Peer, Key: record.Key(key), Count: bad})
 		}
 		if hostile {
+			forged = true
 			n.blameRecords(c.Peer, 1, "value that no honest node passes on")
 		}
 		all = merge(all, good)
 		if len(r.Cursor) == 0 || page >= maxPages || size > maxPaged {
-			return all
+			return all, forged
 		}
 		next, err := n.nextPage(ctx, c, key, r.Cursor)
 		if err != nil {
-			return all // what we have is good; others hold the rest
+			return all, forged // what we have is good; others hold the rest
 		}
 		r = next
 	}

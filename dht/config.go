@@ -43,7 +43,7 @@ type Config struct {
 	// Parallel bounds the questions in flight of one search.
 	Parallel int
 	// Paths is the number of disjoint paths of a search that is in doubt. Every search begins with one path (two to the place
-	// of a record), because honest nodes need no more: in a swarm that the table holds completely a store finds its place
+	// of a record, all for the newest value), because honest nodes need no more: in a swarm that the table holds completely a store finds its place
 	// with 4 questions, in one of 10,000 nodes with 19, and a get its value with 1 or 2. What such a path says is believed if
 	// it holds by itself: a valid value, or nodes that lie around the key as chance puts them, most of them known to this
 	// node for some time. If not (nothing found, the newest wanted, too many or too few nodes near the key, nodes that nobody
@@ -55,14 +55,14 @@ type Config struct {
 	// none in peace. 1 believes the first look: for swarms without strangers, and for measurements. See kad.Defence for the
 	// rules, and StoreRequest.Paths and the option Paths for single operations that should be cautious from the start.
 	Paths int
-	// MaxAsks bounds the questions for one key.
+	// MaxAsks bounds the questions for one key, in each look of a search; see Paths.
 	MaxAsks int
-	// KeysPerCall bounds the keys packed into one question.
+	// KeysPerCall bounds the keys packed into one question; one about places around keys names the keys as well.
 	KeysPerCall int
 
 	// CallTimeout bounds one call. Searches ask somebody else much earlier, by the peer's own round-trip times.
 	CallTimeout time.Duration
-	// SearchTimeout bounds one search.
+	// SearchTimeout bounds an operation: the looks of a get, or those of a store, which take half of it, with the delivery.
 	SearchTimeout time.Duration
 	// BackoffBase is how long a peer is left out of searches after it failed; doubles with each failure up to
 	// BackoffMax, and ends with the first answer. Negative: off.

@@ -71,6 +71,13 @@ func (t *flights) offer(f *flight, found *finding) (enough bool) {
 	return f.best != nil && f.best.expiration >= f.sufficient
 }
 
+// wanting reports whether somebody waits for a flight that has not found enough.
+func (t *flights) wanting(f *flight) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !f.over && (f.best == nil || f.best.expiration < f.sufficient)
+}
+
 // land ends a flight: everybody who waits gets the best that was found, and so do those who wait for less elsewhere. It
 // returns the result and whether it is news, that is more than the flight began with.
 func (t *flights) land(f *flight, err error) (best *finding, news bool) {
@@ -84,9 +91,9 @@ func (t *flights) land(f *flight, err error) (best *finding, news bool) {
 	if best == nil {
 		return nil, false
 	}
-	known := max(best.expiration, f.sufficient)
 	for _, other := range append([]*flight(nil), t.byKey[f.key]...) {
-		if other.sufficient <= known && !other.private {
+		served := err == nil && other.sufficient <= f.sufficient && other.caution <= f.caution
+		if !other.private && (served || other.sufficient <= best.expiration) {
 			other.best = merge(other.best, best)
 			t.finish(other, nil)
 			other.stop()

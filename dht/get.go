@@ -2,6 +2,7 @@ package dht
 
 import (
 	"context"
+	"slices"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -176,21 +177,40 @@ func (n *Node) searchBatch(batch []*flight, o getOptions) {
 	}
 	todo := make([]*quest, 0, len(batch))
 	seen := make(map[record.Key]bool, len(batch))
+	var twice []*flight // only with NoReuse: two gets of one key in one call
 	for _, f := range batch {
-		if seen[f.key] { // only with NoReuse: two gets of one key in one call
-			defer n.searchBatch([]*flight{f}, o)
+		if seen[f.key] {
+			twice = append(twice, f)
 			continue
 		}
 		seen[f.key] = true
 		todo = append(todo, &quest{f: f, key: kad.ID(f.key)})
 	}
-	var heard kad.Heard
+	var memory memory
 	for ; len(todo) > 0; depth++ {
-		todo = n.lookFor(ctx, d, depth, todo, o, &heard)
+		todo = n.lookFor(ctx, d, depth, todo, o, &memory)
+		todo = slices.DeleteFunc(todo, func(q *quest) bool { return n.settled(q, o) })
 	}
 	for _, f := range batch { // all are over by now; if not, it is a fault of ours and nobody must wait for ever
-		n.flights.land(f, n.ended(ctx))
+		if !slices.Contains(twice, f) {
+			n.flights.land(f, n.ended(ctx))
+		}
 	}
+	for _, f := range twice {
+		n.searchBatch([]*flight{f}, o)
+	}
+}
+
+// settled reports whether a get that is to look again need not: nobody waits for it any more, or an answer that came late
+// satisfies it.
+func (n *Node) settled(q *quest, o getOptions) bool {
+	if n.flights.wanting(q.f) {
+		return false
+	}
+	if best, news := n.flights.land(q.f, nil); news {
+		n.keepFound(q.f.key, best, q.nearest, q.holders, o)
+	}
+	return true
 }
 
 // firstLook returns where an operation begins: with one path, or with all of them if the caller asked for several.
@@ -210,7 +230,7 @@ func (n *Node) pathsOr(asked int) int {
 }
 
 // lookFor makes one look for some keys at once, lands the flights that it satisfies, and returns the quests that have to go on.
-func (n *Node) lookFor(ctx context.Context, d kad.Defence, depth int, todo []*quest, o getOptions, heard *kad.Heard) (again []*quest) {
+func (n *Node) lookFor(ctx context.Context, d kad.Defence, depth int, todo []*quest, o getOptions, m *memory) (again []*quest) {
 	byKey := make(map[kad.ID]*quest, len(todo))
 	var s *search
 	var look kad.Look
@@ -223,7 +243,7 @@ func (n *Node) lookFor(ctx context.Context, d kad.Defence, depth int, todo []*qu
 			beside[t] = q.key
 		}
 		if s == nil {
-			s = n.newSearch(d, look, heard)
+			s = n.newSearch(d, look, m)
 		} else {
 			s.targets = append(s.targets, look.Targets...)
 		}
@@ -268,7 +288,7 @@ func (n *Node) heard(byKey map[kad.ID]*quest, from kad.Contact, keys []kad.ID, a
 		if q == nil {
 			continue // a place beside a key
 		}
-		q.forged = q.forged || a.refused > 0
+		q.forged = q.forged || i < len(a.forged) && a.forged[i]
 		f := a.found[i]
 		if f == nil {
 			continue

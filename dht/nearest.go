@@ -16,14 +16,14 @@ func (n *Node) FindNearest(ctx context.Context, target kad.ID, k int) ([]kad.Con
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
 	var answered, known []kad.Contact
-	var heard kad.Heard
+	var memory memory
 	d := n.defence(n.cfg.Paths)
 	for depth, again := kad.LookFirst, true; again; depth++ {
 		look := d.Look(target, depth, true, kad.DoubtNone)
 		if depth > kad.LookFirst {
 			look.Want = max(look.Want, k)
 		}
-		s := n.newSearch(d, look, &heard)
+		s := n.newSearch(d, look, &memory)
 		s.nearestOnly = true
 		s.answered = func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil }
 		s.finished = func(l *kad.Lookup, target kad.ID) {
@@ -52,18 +52,22 @@ func (n *Node) FindNearest(ctx context.Context, target kad.ID, k int) ([]kad.Con
 
 // vouched returns the first k known contacts that answered, that are live in the table, or that answer a ping now.
 func (n *Node) vouched(ctx context.Context, answered, known []kad.Contact, k int) []kad.Contact {
-	alive := make(map[peer.ID]bool, len(known))
+	type place struct {
+		id   kad.ID
+		peer peer.ID
+	}
+	alive := make(map[place]bool, len(known))
 	for _, c := range answered {
-		alive[c.Peer] = true
+		alive[place{c.ID, c.Peer}] = true
 	}
 	var strangers []kad.Contact
 	n.contacts.mu.Lock()
 	for i, c := range known {
-		if alive[c.Peer] {
+		if alive[place{c.ID, c.Peer}] {
 			continue
 		}
 		if t, live, ok := n.contacts.table.Find(c.Peer); ok && live && t.ID == c.ID {
-			alive[c.Peer] = true
+			alive[place{c.ID, c.Peer}] = true
 		} else if i < k+len(strangers) {
 			strangers = append(strangers, c)
 		}
@@ -83,12 +87,12 @@ func (n *Node) vouched(ctx context.Context, answered, known []kad.Contact, k int
 		}
 		for range strangers {
 			c := <-answers
-			alive[c.Peer] = true
+			alive[place{c.ID, c.Peer}] = true
 		}
 	}
 	found := make([]kad.Contact, 0, k)
 	for _, c := range known {
-		if alive[c.Peer] && len(found) < k {
+		if alive[place{c.ID, c.Peer}] && len(found) < k {
 			found = append(found, c)
 		}
 	}

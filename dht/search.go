@@ -15,10 +15,9 @@ import (
 )
 
 const (
-	maxNamed    = 256 // answers of one search whose addresses are kept
-	gentleAlpha = 3   // questions at once of upkeep: Kademlia's alpha
-	firstAlpha  = 1   // questions at once of a search for the first value; see alpha
-	seedBeams   = 3   // beams of own contacts that disjoint paths begin with: they need different ones
+	gentleAlpha = 3 // questions at once of upkeep: Kademlia's alpha
+	firstAlpha  = 1 // questions at once of a search for the first value; see alpha
+	seedBeams   = 3 // beams of own contacts that disjoint paths begin with: they need different ones
 )
 
 // search drives one kad.Lookup: one goroutine owns the lookup, every question is a goroutine of its own that reports back
@@ -47,7 +46,7 @@ type search struct {
 	// cancelled brings keys that nobody wants any more. Optional.
 	cancelled <-chan kad.ID
 
-	named []*answer // whose addresses lead to those that we must dial; owned by run
+	memory *memory // of the operation
 }
 
 type outcome struct {
@@ -57,10 +56,12 @@ type outcome struct {
 	err  error
 }
 
-// newSearch returns a search that makes a look. heard is what the looks of one operation share.
-func (n *Node) newSearch(d kad.Defence, look kad.Look, heard *kad.Heard) *search {
-	cfg := d.Config(look, heard)
-	return &search{n: n, look: cfg, targets: slices.Clone(look.Targets), paths: look.Paths, want: look.Want, region: len(look.Targets) > 1}
+// newSearch returns a search that makes a look.
+func (n *Node) newSearch(d kad.Defence, look kad.Look, m *memory) *search {
+	return &search{
+		n: n, look: d.Config(look, &m.heard), memory: m,
+		targets: slices.Clone(look.Targets), paths: look.Paths, want: look.Want, region: len(look.Targets) > 1,
+	}
 }
 
 // defence returns what an operation decides by, over so many disjoint paths if it must.
@@ -81,6 +82,9 @@ func (s *search) run(ctx context.Context) {
 	n := s.n
 	n.count.lookups.Add(uint64(len(s.targets)))
 	n.count.searches.Add(1)
+	if s.memory == nil {
+		s.memory = new(memory)
+	}
 	defer n.count.searches.Add(-1)
 
 	l := kad.NewLookup(s.config(), s.seeds())
@@ -224,7 +228,7 @@ func (s *search) send(l *kad.Lookup, ask kad.Ask, outcomes chan<- outcome, over 
 	n := s.n
 	n.count.lookupAsks.Add(1)
 	if n.calls.Host().Libp2p().Network().Connectedness(ask.Contact.Peer) != network.Connected {
-		n.learnAddrs(ask.Contact.Peer, s.addrsOf(ask.Contact.Peer))
+		n.learnAddrs(ask.Contact.Peer, s.memory.addrsOf(ask.Contact.Peer))
 	}
 	keys := s.wanted(ask.Targets)
 	started := n.group.start(func() {
@@ -238,16 +242,6 @@ func (s *search) send(l *kad.Lookup, ask kad.Ask, outcomes chan<- outcome, over 
 	if !started {
 		l.Failed(n.now(), ask, kad.FailCanceled)
 	}
-}
-
-// addrsOf returns the addresses that some answer gave for a peer.
-func (s *search) addrsOf(p peer.ID) []byte {
-	for _, a := range s.named {
-		if blob := a.addrsOf(p); len(blob) > 0 {
-			return blob
-		}
-	}
-	return nil
 }
 
 func (a *answer) addrsOf(p peer.ID) []byte {
@@ -274,9 +268,7 @@ func (s *search) take(l *kad.Lookup, o outcome) {
 		l.Failed(n.now(), o.ask, failReason(o.err))
 		return
 	}
-	if len(s.named) < maxNamed {
-		s.named = append(s.named, o.ans)
-	}
+	s.memory.keep(o.ans)
 	enough := s.answered(o.ask.Contact, o.keys, o.ans)
 	report := l.Answer(n.now(), o.ask, o.ans.nearest)         // what was told of keys beside the targets is for nobody
 	if report.Hostile() || report.Free > 0 && !n.cfg.Python { // whoever checks IDs as we do has no such contact

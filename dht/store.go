@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -130,20 +131,30 @@ func (n *Node) sign(req StoreRequest) (record.Record, error) {
 }
 
 // storeBatch searches the holders of some parcels together and sends all of them off; those whose place is in doubt are
-// searched for again, and follow.
+// searched for again, and follow. When half of the time is over they go to the best places known by then.
 func (n *Node) storeBatch(ctx context.Context, parcels []*parcel) {
+	left := n.cfg.SearchTimeout
+	if deadline, ok := ctx.Deadline(); ok {
+		left = time.Until(deadline)
+	}
+	looking, stop := context.WithTimeout(ctx, left/2)
+	defer stop()
 	d := n.defence(n.pathsOr(parcels[0].paths))
 	todo := parcels
-	var heard kad.Heard
+	var memory memory
+	var off sync.WaitGroup
 	for depth := firstLook(parcels[0].paths); len(todo) > 0; depth++ {
-		settled, again := n.lookForPlaces(ctx, d, depth, todo, &heard)
-		n.deliver(ctx, settled) // together, so that records for one node share a request
-		for _, p := range settled {
-			n.alarm(p, d)
-		}
-		n.insure(settled)
+		settled, again := n.lookForPlaces(looking, d, depth, todo, &memory)
+		off.Go(func() {
+			n.deliver(ctx, settled) // together, so that records for one node share a request
+			for _, p := range settled {
+				n.alarm(p, d)
+			}
+			n.insure(settled)
+		})
 		todo = again
 	}
+	off.Wait()
 	if ctx.Err() == nil {
 		return
 	}
@@ -158,20 +169,16 @@ func (n *Node) storeBatch(ctx context.Context, parcels []*parcel) {
 
 // lookForPlaces makes one look for some parcels, and returns those whose places are beyond doubt, or will not get any
 // better, and those that have to be searched for again.
-func (n *Node) lookForPlaces(ctx context.Context, d kad.Defence, depth int, todo []*parcel, heard *kad.Heard) (settled, again []*parcel) {
+func (n *Node) lookForPlaces(ctx context.Context, d kad.Defence, depth int, todo []*parcel, m *memory) (settled, again []*parcel) {
 	if depth > kad.LookPaths && len(todo) > 1 { // rare, and each key has a region of its own
-		for _, p := range todo {
-			s, a := n.lookForPlaces(ctx, d, depth, []*parcel{p}, heard)
-			settled, again = append(settled, s...), append(again, a...)
-		}
-		return settled, again
+		return n.lookOneByOne(ctx, d, depth, todo, m)
 	}
 	byID := make(map[kad.ID]*parcel, len(todo))
 	for _, p := range todo {
 		byID[kad.ID(p.key)] = p
 	}
 	look := d.Look(kad.ID(todo[0].key), depth, true, todo[0].doubt)
-	s := n.newSearch(d, look, heard)
+	s := n.newSearch(d, look, m)
 	for _, p := range todo[1:] {
 		s.targets = append(s.targets, kad.ID(p.key))
 	}
@@ -203,6 +210,25 @@ func (n *Node) lookForPlaces(ctx context.Context, d kad.Defence, depth int, todo
 	return settled, again
 }
 
+// lookOneByOne is lookForPlaces with a search for each parcel, a few at once.
+func (n *Node) lookOneByOne(ctx context.Context, d kad.Defence, depth int, todo []*parcel, m *memory) (settled, again []*parcel) {
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, searchesAtOnce)
+	for _, p := range todo {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			s, a := n.lookForPlaces(ctx, d, depth, []*parcel{p}, m)
+			mu.Lock()
+			defer mu.Unlock()
+			settled, again = append(settled, s...), append(again, a...)
+		})
+	}
+	wg.Wait()
+	return settled, again
+}
+
 // choose decides who holds a parcel: the nearest nodes, this one among them if it is near enough, and all those in the
 // key's region.
 func (n *Node) choose(p *parcel, d kad.Defence, look kad.Look) {
@@ -230,7 +256,9 @@ func (n *Node) choose(p *parcel, d kad.Defence, look kad.Look) {
 	}
 	if near := p.places.Near; n.cfg.Python { // Python nodes look at the nearest of any kind, and agree on what is new only with the same holders
 		p.holders = kad.SortNearest(append(p.holders, near[:min(len(near), n.cfg.Replicas)]...), target)
-		p.spare = slices.DeleteFunc(p.spare, func(c kad.Contact) bool { return slices.Contains(p.holders, c) })
+		p.spare = slices.DeleteFunc(p.spare, func(c kad.Contact) bool {
+			return slices.ContainsFunc(p.holders, func(h kad.Contact) bool { return h.ID == c.ID && h.Peer == c.Peer })
+		})
 	}
 	for _, res := range p.results {
 		res.Wanted = max(len(p.holders), 1)

@@ -541,3 +541,26 @@ func TestCacheNearest(t *testing.T) {
 		t.Error("more copies than asked for")
 	}
 }
+
+// TestNoReuse: without reuse each get searches by itself, two for one key in one call too.
+func TestNoReuse(t *testing.T) {
+	cfg := quiet()
+	cfg.NoReuse, cfg.NoCacheOnStore, cfg.NoCacheLocally, cfg.Replicas = true, true, true, 2
+	m := swarm(t, 8, cfg)
+	key := record.KeyOfText("twice")
+	near := nearestFirst(m, key)
+	far := near[len(near)-1]
+	ctx := testContext(t)
+	if _, err := far.Store(ctx, dht.StoreRequest{Key: key, Value: "here", Expiration: in(time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	before := far.Stats().Lookups
+	for i, r := range far.GetMany(ctx, []record.Key{key, key, randomKey()}) {
+		if want := i < 2; (r.Err == nil) != want {
+			t.Errorf("get %d: %v", i, r.Err)
+		}
+	}
+	if n := far.Stats().Lookups - before; n < 3 {
+		t.Errorf("%d searches", n)
+	}
+}

@@ -30,19 +30,19 @@ type TraceStep struct {
 	Found bool   // the answer held a valid value
 }
 
-// Trace searches a key without caches, as a get for the latest value does, and tells each hop, how long it took, and why
-// the search stopped.
+// Trace searches a key without caches, asking all of the nearest as a get for the latest value does, but on one path first,
+// and tells each hop, how long it took, and why the search stopped.
 func (n *Node) Trace(ctx context.Context, key record.Key) (*TraceReport, error) {
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
 	report := &TraceReport{Key: key}
 	var best *finding
-	var heard kad.Heard
-	d, doubt := n.defence(n.cfg.Paths), kad.DoubtNone
+	var memory memory
+	d, doubt, own := n.defence(n.cfg.Paths), kad.DoubtNone, kad.DoubtNone
 	start := time.Now()
 	for depth, again := kad.LookFirst, true; again; depth++ {
 		look := d.Look(kad.ID(key), depth, false, doubt)
-		s := n.newSearch(d, look, &heard)
+		s := n.newSearch(d, look, &memory)
 		s.thorough = true
 		if len(look.Targets) > 1 {
 			s.keys = make(map[kad.ID]kad.ID)
@@ -53,7 +53,11 @@ func (n *Node) Trace(ctx context.Context, key record.Key) (*TraceReport, error) 
 		found := map[peer.ID]bool{}
 		failures := map[uint32]string{}
 		s.answered = func(from kad.Contact, keys []kad.ID, a *answer) []kad.ID {
-			if f := a.found[slices.Index(keys, kad.ID(key))]; f != nil {
+			at := slices.Index(keys, kad.ID(key))
+			if at < len(a.forged) && a.forged[at] {
+				own = kad.DoubtLies
+			}
+			if f := a.found[at]; f != nil {
 				found[from.Peer] = true
 				best = merge(best, f)
 			}
@@ -72,7 +76,7 @@ func (n *Node) Trace(ctx context.Context, key record.Key) (*TraceReport, error) 
 			}
 			report.Stats = l.Stats(target)
 			report.Nearest = l.Nearest(nil, target, n.cfg.BucketSize)
-			doubt = d.Judge(l, target, look, kad.DoubtNone)
+			doubt = d.Judge(l, target, look, own)
 			if again = d.Deeper(look, doubt) && ctx.Err() == nil; again {
 				report.Doubts = append(report.Doubts, doubt)
 			}

@@ -184,7 +184,7 @@ func (e *env) dhtTraceCmd() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trace KEY",
 		Short: "Search a key and show each hop, its time, and why it stopped",
-		Long: `Search a key as a get of the latest value does, without caches, and show each question: when it was sent, how long the answer took, how
+		Long: `Search a key without caches, ask all of the nearest nodes, and show each question: when it was sent, how long the answer took, how
 many leading bits the peer shares with the key, who named it, what it knew. A search that leaves doubt is made again over several
 disjoint paths, and at last around the key: LOOK counts these. Then why the search stopped.`,
 		Example:           "  mesh dht trace heartbeat --data-dir ./node-1",
