@@ -67,15 +67,16 @@ type report struct {
 }
 
 type options struct {
-	nodes, rounds, ops, valueBytes, callers int
-	seed                                    uint64
-	json                                    bool
+	nodes, warmup, rounds, ops, valueBytes, callers int
+	seed                                            uint64
+	json                                            bool
 }
 
 func main() {
 	var o options
 	flag.IntVar(&o.nodes, "nodes", 96, "nodes of each swarm")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; figures are medians over them")
+	flag.IntVar(&o.warmup, "warmup", 5, "rounds before those that do not count: connections are made then")
 	flag.IntVar(&o.ops, "ops", 100, "operations in a round")
 	flag.IntVar(&o.valueBytes, "value", 256, "bytes of a value")
 	flag.IntVar(&o.callers, "callers", 12, "concurrent callers of the throughput row")
@@ -149,7 +150,7 @@ func measure(ctx context.Context, o options, build func(context.Context, int) (s
 		count(op())
 		return float64(time.Since(at).Microseconds()) / 1000
 	}
-	for round := range o.rounds {
+	for round := range o.warmup + o.rounds {
 		var st, gt, nt []float64
 		for i := range o.ops {
 			key := fmt.Sprintf("%d-%d-%d", o.seed, round, i)
@@ -169,7 +170,9 @@ func measure(ctx context.Context, o options, build func(context.Context, int) (s
 				return err
 			}))
 		}
-		store, get, nearest = append(store, spanOf(st).Median), append(get, spanOf(gt).Median), append(nearest, spanOf(nt).Median)
+		if round >= o.warmup {
+			store, get, nearest = append(store, spanOf(st).Median), append(get, spanOf(gt).Median), append(nearest, spanOf(nt).Median)
+		}
 
 		var wg sync.WaitGroup
 		var next atomic.Int64
@@ -184,7 +187,9 @@ func measure(ctx context.Context, o options, build func(context.Context, int) (s
 			})
 		}
 		wg.Wait()
-		lookups = append(lookups, float64(4*o.ops)/time.Since(at).Seconds())
+		if round >= o.warmup {
+			lookups = append(lookups, float64(4*o.ops)/time.Since(at).Seconds())
+		}
 	}
 	r.Store, r.Get, r.Nearest, r.Lookups = spanOf(store), spanOf(get), spanOf(nearest), spanOf(lookups)
 	r.Success = float64(worked.Load()) / float64(tried.Load())

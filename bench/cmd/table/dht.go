@@ -26,7 +26,7 @@ func compareKadDHT(ctx context.Context, s *session) ([]row, error) {
 		Success    float64 `json:"success"`
 	}
 	nodes := s.size(96, 8)
-	args := []string{"--nodes", strconv.Itoa(nodes), "--ops", strconv.Itoa(s.size(100, 10)), "--rounds", "1", "--json"}
+	args := []string{"--nodes", strconv.Itoa(nodes), "--ops", strconv.Itoa(s.size(100, 10)), "--warmup", strconv.Itoa(s.size(5, 1)), "--rounds", "1", "--json"}
 	var sides [2][]figures
 	for round := range s.rounds {
 		s.note("kad-dht round %d of %d", round+1, s.rounds)
