@@ -413,6 +413,30 @@ func TestInstantSeal(t *testing.T) {
 	})
 }
 
+// A transaction whose predecessor goes into a block while it is validated is ready, and does not wait for what is gone.
+func TestBlockDuringValidation(t *testing.T) {
+	e := &toyEngine{}
+	c, err := New(Config{Seal: SealManual, Now: testClock()}, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustSubmit(t, c, toyTx(1, 0, 0, opSet, 'k', 'u'))
+	e.validated = func() {
+		e.validated = nil
+		mustMine(t, c, 1)
+	}
+	mustSubmit(t, c, toyTx(1, 1, 0, opSet, 'k', 'v'))
+	if ready, future := c.PoolSize(); ready != 1 || future != 0 {
+		t.Errorf("%d ready, %d future", ready, future)
+	}
+	if b := mustMine(t, c, 1); len(b.Extrinsics) != 2 { // an inherent, and it
+		t.Errorf("%d extrinsics", len(b.Extrinsics))
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestBlockFailureIsReported(t *testing.T) {
 	e := &toyEngine{failInit: func(n chain.BlockNumber) error {
 		if n == 2 {

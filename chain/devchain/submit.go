@@ -8,6 +8,8 @@ import (
 	"github.com/hypertensor-blockchain/mesh/chain"
 )
 
+const submitTries = 8 // heads that a transaction is validated on while blocks come faster than it is
+
 // Submit puts an extrinsic, with its compact length prefix, into the pool and
 // returns its hash. Errors are those of the pool and *[TxError].
 func (c *Chain) Submit(xt []byte) (chain.Hash, error) {
@@ -24,21 +26,29 @@ func (c *Chain) submit(xt []byte, watch bool) (hash chain.Hash, w *TxWatch, err 
 	}
 	hash = ExtrinsicHash(xt)
 	now := c.cfg.Now()
-	c.mu.Lock()
-	head := c.head
-	err = c.pool.check(hash, len(xt), now)
-	c.mu.Unlock()
-	if err != nil {
-		return hash, nil, err
-	}
-	v, err := c.validate(head, xt)
-	if err != nil {
-		return hash, nil, err
-	}
-	c.mu.Lock()
-	if c.closed {
+	var head *Block
+	var v Validity
+	for try := 1; ; try++ {
+		c.mu.Lock()
+		head = c.head
+		err = c.pool.check(hash, len(xt), now)
 		c.mu.Unlock()
-		return hash, nil, ErrClosed
+		if err != nil {
+			return hash, nil, err
+		}
+		if v, err = c.validate(head, xt); err != nil {
+			return hash, nil, err
+		}
+		c.mu.Lock()
+		if c.closed {
+			c.mu.Unlock()
+			return hash, nil, ErrClosed
+		}
+		// A block in between may have included what xt requires: with instant blocks nothing would ever look at it again.
+		if c.head == head || try == submitTries {
+			break
+		}
+		c.mu.Unlock()
 	}
 	if watch {
 		w = &TxWatch{c: c, hash: hash, ch: make(chan txStatus, watchBuffer)}

@@ -15,6 +15,7 @@ import (
 type toyEngine struct {
 	failInit  func(n chain.BlockNumber) error
 	longevity uint64
+	validated func() // called after each validation
 }
 
 const (
@@ -87,6 +88,9 @@ func toyTag(a byte, n uint32) []byte {
 }
 
 func (e *toyEngine) ValidateTx(st State, xt []byte) (Validity, error) {
+	if e.validated != nil {
+		defer e.validated()
+	}
 	_, n := readCompact(xt)
 	b := xt[n:]
 	if len(b) < 7 || b[0] == 0xff {
