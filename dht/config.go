@@ -51,7 +51,7 @@ type Config struct {
 	// share no node, so that all but one may lead to liars, and at last in the whole region of the key.
 	//
 	// With 20, 40 and 50 % of 10,000 nodes forging, 4 paths find all of 1,000 values, at up to 30 questions for a get; with
-	// 40 % that collude 940, and 8 paths from the start 994 (`mesh sim dht`). More paths cost more traffic under attack and
+	// 40 % that collude 943, and 8 paths from the start 989 (`mesh sim dht`). More paths cost more traffic under attack and
 	// none in peace. 1 believes the first look: for swarms without strangers, and for measurements. See kad.Defence for the
 	// rules, and StoreRequest.Paths and the option Paths for single operations that should be cautious from the start.
 	Paths int

@@ -179,7 +179,7 @@ func FreshUntil(t time.Time) GetOption {
 }
 
 // CriticalPaths is the number of paths for what stake or consensus depends on: where 40 % of all nodes collude, they hide
-// six values in a thousand from a get that takes so many, and sixty from one that does as configured by default.
+// one value in a hundred from a get that takes so many, and six from one that does as configured by default.
 const CriticalPaths = 8
 
 // Paths searches over n disjoint paths from the start, whatever Config.Paths says, so that n-1 of them may lead to liars.
