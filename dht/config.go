@@ -43,12 +43,12 @@ type Config struct {
 	// Parallel bounds the questions in flight of one search.
 	Parallel int
 	// Paths is the number of disjoint paths of a search that is in doubt. Every search begins with one path (two to the place
-	// of a record, all for the newest value), because honest nodes need no more: in a swarm that the table holds completely a store finds its place
-	// with 4 questions, in one of 10,000 nodes with 19, and a get its value with 1 or 2. What such a path says is believed if
-	// it holds by itself: a valid value, or nodes that lie around the key as chance puts them, most of them known to this
-	// node for some time. If not (nothing found, the newest wanted, too many or too few nodes near the key, nodes that nobody
-	// reaches, forged records, the size of the swarm still unknown), the search is made again over this many paths that
-	// share no node, so that all but one may lead to liars, and at last in the whole region of the key.
+	// of a record, all for the newest value), because honest nodes need no more: in a swarm that the table holds completely a
+	// store finds its place with 4 questions, in one of 10,000 nodes with 19, and a get its value with 1 or 2. What such a
+	// path says is believed if it holds by itself: a valid value, or nodes that lie around the key as chance puts them, most
+	// of them known to this node for some time. If not (nothing found, too many or too few nodes near the key, nodes that
+	// nobody reaches, forged records, the size of the swarm still unknown), the search is made again over this many paths
+	// that share no node, so that all but one may lead to liars, and at last in the whole region of the key.
 	//
 	// With 20, 40 and 50 % of 10,000 nodes forging, 4 paths find all of 1,000 values, at up to 30 questions for a get; with
 	// 40 % that collude 943, and 8 paths from the start 989 (`mesh sim dht`). More paths cost more traffic under attack and

@@ -245,7 +245,7 @@ func (n *Node) lookFor(ctx context.Context, d kad.Defence, depth int, todo []*qu
 		if s == nil {
 			s = n.newSearch(d, look, m)
 		} else {
-			s.targets = append(s.targets, look.Targets...)
+			s.look.Targets = append(s.look.Targets, look.Targets...)
 		}
 	}
 	if depth > kad.LookPaths {

@@ -25,7 +25,6 @@ func (n *Node) FindNearest(ctx context.Context, target kad.ID, k int) ([]kad.Con
 		}
 		s := n.newSearch(d, look, &memory)
 		s.nearestOnly = true
-		s.answered = func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil }
 		s.finished = func(l *kad.Lookup, target kad.ID) {
 			answered = kad.SortNearest(l.Nearest(answered, target, 2*n.cfg.BucketSize), target) // the crowd, too: it is there
 			known = answered

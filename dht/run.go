@@ -181,8 +181,7 @@ func (n *Node) findMany(ctx context.Context, targets []kad.ID, want int) {
 	ctx, cancel := n.bounded(ctx)
 	defer cancel()
 	s := &search{
-		n: n, targets: targets, paths: 1, want: want, nearestOnly: true, gentle: true,
-		answered: func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil },
+		n: n, look: kad.LookupConfig{Targets: targets, Paths: 1, Want: want}, nearestOnly: true, gentle: true,
 		finished: func(*kad.Lookup, kad.ID) {},
 	}
 	s.run(ctx)

@@ -25,18 +25,15 @@ const (
 // each is bounded by Config.CallTimeout.
 type search struct {
 	n           *Node
-	targets     []kad.ID
-	paths       int
-	want        int
+	look        kad.LookupConfig // what is sought and how widely: as kad.Defence decides, or on one path for upkeep
 	nearestOnly bool
 	gentle      bool // nobody waits for it
 	thorough    bool // all of the nearest will be asked anyway: ask many at once
 
-	look   kad.LookupConfig  // how a defended operation searches; zero for upkeep, which trusts its peers
 	region bool              // the targets lie around one key
 	keys   map[kad.ID]kad.ID // the keys whose values are asked for at targets beside them; nil: each target is its key
 
-	// answered is called with each answer, before the lookup sees it. It returns the keys that need no more answers.
+	// answered is called with each answer, before the lookup sees it. It returns the keys that need no more answers. Optional.
 	answered func(from kad.Contact, keys []kad.ID, a *answer) (enough []kad.ID)
 	// failed is called with each question that got no answer. Optional.
 	failed func(ask kad.Ask, err error)
@@ -58,10 +55,9 @@ type outcome struct {
 
 // newSearch returns a search that makes a look.
 func (n *Node) newSearch(d kad.Defence, look kad.Look, m *memory) *search {
-	return &search{
-		n: n, look: d.Config(look, &m.heard), memory: m,
-		targets: slices.Clone(look.Targets), paths: look.Paths, want: look.Want, region: len(look.Targets) > 1,
-	}
+	cfg := d.Config(look, &m.heard)
+	cfg.Targets = slices.Clone(look.Targets) // more may be added
+	return &search{n: n, look: cfg, memory: m, region: len(look.Targets) > 1}
 }
 
 // defence returns what an operation decides by, over so many disjoint paths if it must.
@@ -80,7 +76,7 @@ func (n *Node) doubted(key kad.ID, doubt kad.Doubt) {
 // run performs the search until all targets are finished or ctx ends.
 func (s *search) run(ctx context.Context) {
 	n := s.n
-	n.count.lookups.Add(uint64(len(s.targets)))
+	n.count.lookups.Add(uint64(len(s.look.Targets)))
 	n.count.searches.Add(1)
 	if s.memory == nil {
 		s.memory = new(memory)
@@ -144,8 +140,8 @@ func (s *search) run(ctx context.Context) {
 
 func (s *search) config() kad.LookupConfig {
 	n, cfg := s.n, s.look
-	cfg.Self, cfg.SelfPeer, cfg.Targets = n.self, n.me, s.targets
-	cfg.Beam, cfg.Want, cfg.Paths, cfg.Alpha = n.cfg.BucketSize, s.want, s.paths, s.alpha()
+	cfg.Self, cfg.SelfPeer = n.self, n.me
+	cfg.Beam, cfg.Alpha = n.cfg.BucketSize, s.alpha()
 	cfg.Parallel, cfg.TargetsPerCall, cfg.AllowFree = n.cfg.Parallel, n.cfg.KeysPerCall, n.cfg.Python
 	if cfg.MaxAsks == 0 || cfg.MaxAsks > n.cfg.MaxAsks {
 		cfg.MaxAsks = n.cfg.MaxAsks
@@ -191,27 +187,27 @@ func (s *search) alpha() int {
 	if s.gentle {
 		return gentleAlpha
 	}
-	want := s.want
+	want := s.look.Want
 	if want == 0 {
 		want = s.n.cfg.BucketSize
 	}
-	paths := max(s.paths, 1)
+	paths := max(s.look.Paths, 1)
 	return (max(want/2, gentleAlpha) + paths - 1) / paths // at once, of all paths together, half of what has to answer
 }
 
 // seeds returns what our own table knows nearest to the targets.
 func (s *search) seeds() []kad.Contact {
 	k := s.n.cfg.BucketSize
-	if s.paths > 1 {
+	if s.look.Paths > 1 {
 		k *= seedBeams
 	}
 	buf := make([]kad.Contact, 0, k)
-	if len(s.targets) == 1 {
-		return s.n.contacts.nearest(buf, s.targets[0], k, kad.ID{})
+	if len(s.look.Targets) == 1 {
+		return s.n.contacts.nearest(buf, s.look.Targets[0], k, kad.ID{})
 	}
 	var seeds []kad.Contact
 	seen := make(map[peer.ID]struct{})
-	for _, t := range s.targets {
+	for _, t := range s.look.Targets {
 		buf = s.n.contacts.nearest(buf[:0], t, k, kad.ID{})
 		for _, c := range buf {
 			if _, ok := seen[c.Peer]; !ok {
@@ -244,6 +240,7 @@ func (s *search) send(l *kad.Lookup, ask kad.Ask, outcomes chan<- outcome, over 
 	}
 }
 
+// addrsOf returns the addresses that the answer gives for a peer.
 func (a *answer) addrsOf(p peer.ID) []byte {
 	for i, list := range a.nearest {
 		if len(a.addrs[i]) == 0 {
@@ -269,7 +266,10 @@ func (s *search) take(l *kad.Lookup, o outcome) {
 		return
 	}
 	s.memory.keep(o.ans)
-	enough := s.answered(o.ask.Contact, o.keys, o.ans)
+	var enough []kad.ID
+	if s.answered != nil {
+		enough = s.answered(o.ask.Contact, o.keys, o.ans)
+	}
 	report := l.Answer(n.now(), o.ask, o.ans.nearest)         // what was told of keys beside the targets is for nobody
 	if report.Hostile() || report.Free > 0 && !n.cfg.Python { // whoever checks IDs as we do has no such contact
 		n.hostile(o.ask.Contact, "list of nearest peers that no honest node sends") //nolint:errcheck // what was good in it is used

@@ -180,10 +180,9 @@ func (n *Node) lookForPlaces(ctx context.Context, d kad.Defence, depth int, todo
 	look := d.Look(kad.ID(todo[0].key), depth, true, todo[0].doubt)
 	s := n.newSearch(d, look, m)
 	for _, p := range todo[1:] {
-		s.targets = append(s.targets, kad.ID(p.key))
+		s.look.Targets = append(s.look.Targets, kad.ID(p.key))
 	}
 	s.nearestOnly = true
-	s.answered = func(kad.Contact, []kad.ID, *answer) []kad.ID { return nil }
 	open := len(look.Targets)
 	s.finished = func(l *kad.Lookup, target kad.ID) {
 		p := byID[target]
@@ -256,9 +255,7 @@ func (n *Node) choose(p *parcel, d kad.Defence, look kad.Look) {
 	}
 	if near := p.places.Near; n.cfg.Python { // Python nodes look at the nearest of any kind, and agree on what is new only with the same holders
 		p.holders = kad.SortNearest(append(p.holders, near[:min(len(near), n.cfg.Replicas)]...), target)
-		p.spare = slices.DeleteFunc(p.spare, func(c kad.Contact) bool {
-			return slices.ContainsFunc(p.holders, func(h kad.Contact) bool { return h.ID == c.ID && h.Peer == c.Peer })
-		})
+		p.spare = slices.DeleteFunc(p.spare, func(c kad.Contact) bool { return slices.ContainsFunc(p.holders, c.Same) })
 	}
 	for _, res := range p.results {
 		res.Wanted = max(len(p.holders), 1)

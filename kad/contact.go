@@ -18,8 +18,8 @@ type Contact struct {
 	Addr netip.Addr `json:"addr"`
 }
 
-// same reports whether it is the same node at the same point, wherever it was seen.
-func (c Contact) same(o Contact) bool { return c.ID == o.ID && c.Peer == o.Peer }
+// Same reports whether it is the same node at the same point, wherever it was seen.
+func (c Contact) Same(o Contact) bool { return c.ID == o.ID && c.Peer == o.Peer }
 
 // BoundContact returns the contact of a native node: its ID follows from its identity.
 func BoundContact(p peer.ID, addr netip.Addr) Contact {

@@ -131,5 +131,5 @@ func SortNearest(list []Contact, target ID) []Contact {
 		}
 		return strings.Compare(string(a.Peer), string(b.Peer))
 	})
-	return slices.CompactFunc(list, Contact.same)
+	return slices.CompactFunc(list, Contact.Same)
 }

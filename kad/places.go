@@ -61,13 +61,13 @@ func (p *Places) Holders(key ID, policy ReplicaPolicy) (holders, spare []Contact
 		holders = SelectReplicas(holders, p.Near[p.Crowd:], policy)
 	}
 	for _, c := range p.Core { // nearer ones that the lookups put aside
-		if !slices.ContainsFunc(p.Near, c.same) {
+		if !slices.ContainsFunc(p.Near, c.Same) {
 			holders = append(holders, c)
 		}
 	}
 	holders = SortNearest(holders, key)
 	for _, c := range p.Near {
-		if !slices.ContainsFunc(holders, c.same) {
+		if !slices.ContainsFunc(holders, c.Same) {
 			spare = append(spare, c)
 		}
 	}

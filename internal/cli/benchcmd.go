@@ -42,7 +42,7 @@ func (b *swarmBench) register(c *cobra.Command) {
 	f.IntVar(&s.Paths, "paths", dht.Defaults().Paths, "disjoint paths of a search that is in doubt; 1: believe the first look")
 	f.IntVar(&s.Wave, "wave", 4, "nodes that start at once")
 	f.DurationVar(&s.WaitTimeout, "wait-timeout", 5*time.Second, "how long one call may take")
-	f.IntVar(&s.Conns, "conns", 0, "connections that each node keeps; 0: what memory and descriptors suggest")
+	f.IntVar(&s.Conns, "conns", 0, "connections that each node keeps; 0: 96, over tcp what there are descriptors for")
 	f.StringVar(&s.Transport, "transport", "", "tcp or quic; default tcp, with so many nodes that descriptors run short quic")
 	f.Uint64Var(&s.Seed, "seed", 1, "of the choice of nodes")
 	f.DurationVar(b.expiration, "expiration", 300*time.Second, "how long the values live")
@@ -59,8 +59,10 @@ func (b *swarmBench) check() error {
 	switch {
 	case s.Peers < 1 || s.Peers > 4096:
 		return usagef("--peers %d: want 1 to 4096", s.Peers)
-	case s.InitialPeers < 1 || s.Replicas < 1 || s.Paths < 1 || s.Wave < 1 || s.Conns < 0 || s.WaitTimeout <= 0:
+	case s.InitialPeers < 1 || s.Replicas < 1 || s.Paths < 1 || s.Wave < 1 || s.WaitTimeout <= 0:
 		return usagef("--initial-peers, --replicas, --paths, --wave and --wait-timeout are more than nothing")
+	case s.Conns < 0:
+		return usagef("--conns is not negative")
 	case s.Transport != "" && s.Transport != "tcp" && s.Transport != "quic":
 		return usagef("--transport %q: want tcp or quic", s.Transport)
 	case *b.expiration <= 0 || *b.expiration > 24*time.Hour:

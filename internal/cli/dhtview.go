@@ -211,7 +211,7 @@ disjoint paths, and at last around the key: LOOK counts these. Then why the sear
 
 // stopText says why a search stopped.
 func stopText(reason string) string {
-	text, ok := map[string]string{
+	return explained(reason, map[string]string{
 		"converged": "the nearest nodes have all answered",
 		"exhausted": "nobody was left to ask",
 		"max-asks":  "the limit of questions was reached",
@@ -219,26 +219,26 @@ func stopText(reason string) string {
 		"deadline":  "the time was over",
 		"canceled":  "nobody wanted the result any more",
 		"lies":      "somebody named peers that do not answer",
-	}[reason]
-	if !ok {
-		return reason
-	}
-	return reason + ": " + text
+	})
 }
 
 // doubtText says why a search was made again.
 func doubtText(doubt string) string {
-	text, ok := map[string]string{
+	return explained(doubt, map[string]string{
 		"unsure":  "one path is too few to believe that there is nothing newer",
 		"silence": "many of those asked did not answer",
 		"lies":    "somebody named peers that do not answer, sent a list that cannot be true, or a forged record",
 		"gap":     "those found are farther from the key than chance puts them: nearer ones may be hidden",
 		"crowd":   "those found are nearer to the key than chance puts them: they may be Sybils",
-	}[doubt]
-	if !ok {
-		return doubt
+	})
+}
+
+// explained adds to a word what it means, if that is known.
+func explained(word string, meaning map[string]string) string {
+	if text, ok := meaning[word]; ok {
+		return word + ": " + text
 	}
-	return doubt + ": " + text
+	return word
 }
 
 func traceText(t *inspect.Trace, key string, now time.Time) string {
