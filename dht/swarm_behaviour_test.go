@@ -15,6 +15,7 @@ import (
 	"github.com/hypertensor-blockchain/mesh/dht"
 	"github.com/hypertensor-blockchain/mesh/dht/wire"
 	"github.com/hypertensor-blockchain/mesh/kad"
+	"github.com/hypertensor-blockchain/mesh/p2p"
 	"github.com/hypertensor-blockchain/mesh/record"
 	"github.com/hypertensor-blockchain/mesh/record/msgpack"
 )
@@ -562,5 +563,31 @@ func TestNoReuse(t *testing.T) {
 	}
 	if n := far.Stats().Lookups - before; n < 3 {
 		t.Errorf("%d searches", n)
+	}
+}
+
+// TestUnaskedPeerIsNotBanned pings a peer before anybody knows where it is. Nothing was asked of it, so the first search
+// after it joins must meet it; with a back-off it would be left out for seconds.
+func TestUnaskedPeerIsNotBanned(t *testing.T) {
+	m := swarm(t, 2, quiet())
+	ctx := testContext(t)
+	late := launch(t, quiet()) // nobody told it of the others
+	_, err := m[1].Ping(ctx, late.Host.ID(), false)
+	if !errors.Is(err, p2p.ErrNoAddress) {
+		t.Fatalf("ping of a peer without address: %v", err)
+	}
+	if s := m[1].Stats(); s.Bans != 0 {
+		t.Errorf("%d bans", s.Bans)
+	}
+	if err := late.Host.Connect(ctx, m[0].info()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := late.Ping(ctx, m[0].Host.ID(), false); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the first node knows it", func() bool { return len(m[0].Contacts()) == 2 })
+	near, err := m[1].FindNearest(ctx, late.ID(), 1)
+	if err != nil || len(near) != 1 || near[0].Peer != late.Host.ID() {
+		t.Errorf("nearest: %v, %v", near, err)
 	}
 }

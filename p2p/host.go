@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/protocol/identify"
 	"github.com/multiformats/go-multiaddr"
 
@@ -191,8 +192,11 @@ func (h *Host) Connect(ctx context.Context, p peer.AddrInfo) error {
 	return wrapConnect(p.ID, h.h.Connect(ctx, peer.AddrInfo{ID: p.ID, Addrs: addrs}))
 }
 
-// ErrRefused reports that the own gate does not admit a peer.
-var ErrRefused = errors.New("not admitted")
+// Why Connect did not even try.
+var (
+	ErrRefused   = errors.New("not admitted") // by this host's own gate
+	ErrNoAddress = swarm.ErrNoAddresses       // and nobody who was asked knew one
+)
 
 func wrapConnect(p peer.ID, err error) error {
 	if err == nil {
