@@ -58,7 +58,7 @@ func TestNodeBehindARelay(t *testing.T) {
 	waitReady(t, hidden)
 	alone := launch(t, withBootstrap(quiet(), relay), hide, func(pc *p2p.Config, _ *rpc.Config) { pc.DisableRelay = true })
 	waitReady(t, alone)
-	caller := launch(t, quiet())
+	caller := launch(t, quiet(), hide) // nor may the last one find it and call first
 	waitReady(t, caller)
 	ctx := testContext(t)
 	via := func(m *member) peer.AddrInfo {
@@ -215,6 +215,20 @@ func TestQuietBucketsAreRefreshed(t *testing.T) {
 	// A node that makes itself known to one member only is found by the others.
 	shy := launch(t, quiet())
 	waitReady(t, shy)
+	if err := shy.Host.Connect(testContext(t), m[2].info()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := shy.Ping(testContext(t), m[2].Host.ID(), true); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the newcomer is found", func() bool { return m[0].knows(shy.Host.ID()) && m[1].knows(shy.Host.ID()) })
+}
+
+// TestNewcomersMeet: a node of a small swarm looks around again soon after it joined. Here somebody joins who makes itself known to
+// another member only, long before parts of the table are looked at again because they are quiet.
+func TestNewcomersMeet(t *testing.T) {
+	m := swarm(t, 3, quiet())
+	shy := launch(t, quiet())
 	if err := shy.Host.Connect(testContext(t), m[2].info()); err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,8 @@ type Config struct {
 	// CheckInterval is the pause between two pings of contacts that are new or failed lately; all others are pinged at a
 	// third of that rate. It fixes the upkeep traffic, whatever the size of the table.
 	CheckInterval time.Duration
-	// RefreshInterval looks for new neighbours in parts of the table that were quiet that long, and around this node.
+	// RefreshInterval looks for new neighbours in parts of the table that were quiet that long, and around this node. A node that
+	// knows fewer than BucketSize others looks around after 1, 2, 4 ... s too.
 	RefreshInterval time.Duration
 	// RepublishInterval sends the records this node is nearest to again to their holders, so that they survive churn.
 	// Negative: never.

@@ -375,7 +375,8 @@ func (n *Node) addrsOf(list []wire.Neighbour, now time.Time) {
 	}
 }
 
-// encodeAddrs encodes the addresses of a peer and keeps the result for a while. It is never nil.
+// encodeAddrs encodes the addresses of a peer and keeps the result for a while, unless none is known yet: of a peer that has just
+// connected they come a moment later. It is never nil.
 func (n *Node) encodeAddrs(p peer.ID, now time.Time) []byte {
 	blob := []byte{}
 	count := 0
@@ -386,6 +387,9 @@ func (n *Node) encodeAddrs(p peer.ID, now time.Time) []byte {
 		}
 		blob = wire.AppendAddr(blob, b)
 		count++
+	}
+	if count == 0 {
+		return blob
 	}
 	t := &n.contacts
 	t.mu.Lock()

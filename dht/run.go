@@ -21,6 +21,7 @@ const (
 	checkMinimum    = time.Second            // of patience: there may be a connection to make, or a busy machine
 	bootstrapPause  = 500 * time.Millisecond // after the first failure to join; doubles
 	bootstrapMax    = 30 * time.Second       // between attempts to join
+	firstMeeting    = time.Second            // until a node that knows few looks around again; doubles
 	clockWarning    = time.Second            // offset of our clock that an operator should know of
 	clockQuorum     = 3                      // peers that must agree before we doubt our clock
 	housekeeping    = 10                     // check intervals between looks at the clock and at what connections are worth
@@ -87,10 +88,13 @@ func (n *Node) setReadyIfKnown() {
 	}
 }
 
-// keepTable revalidates contacts on the table's own schedule and refreshes quiet buckets.
+// keepTable revalidates contacts on the table's own schedule and refreshes quiet buckets. While the table is nearly empty it
+// looks around more often: nodes that join at the same moment may not have heard of each other.
 func (n *Node) keepTable(ctx context.Context) {
 	refresh := n.now().Add(jitter(n.cfg.RefreshInterval))
 	house := n.now().Add(n.cfg.CheckInterval)
+	pause := firstMeeting
+	meet := n.now().Add(jitter(pause))
 	tags := make(map[peer.ID]int)
 	defer func() { n.untag(tags) }()
 	var due []kad.Check
@@ -112,6 +116,18 @@ func (n *Node) keepTable(ctx context.Context) {
 			refresh = now.Add(jitter(n.cfg.RefreshInterval))
 			n.refreshBuckets(ctx, stale)
 		}
+		if !now.Before(meet) {
+			switch known := n.contacts.len(); {
+			case known == 0:
+				pause = firstMeeting // see join
+			case known < n.cfg.BucketSize:
+				n.meetNeighbours(ctx)
+				fallthrough
+			default:
+				pause = min(2*pause, n.cfg.RefreshInterval)
+			}
+			meet = now.Add(jitter(pause))
+		}
 		if !now.Before(house) {
 			house = now.Add(housekeeping * n.cfg.CheckInterval)
 			n.checkClock()
@@ -120,7 +136,7 @@ func (n *Node) keepTable(ctx context.Context) {
 		if !ok || next.After(now.Add(time.Second)) {
 			next = now.Add(time.Second) // an empty table has no schedule; somebody may join meanwhile
 		}
-		n.sleep(ctx, earliest(next, refresh, house), nil)
+		n.sleep(ctx, earliest(next, refresh, house, meet), nil)
 	}
 }
 

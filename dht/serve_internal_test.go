@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/multiformats/go-multiaddr"
 
 	"github.com/hypertensor-blockchain/mesh/dht/wire"
 	"github.com/hypertensor-blockchain/mesh/kad"
@@ -294,5 +295,18 @@ func TestClockMedian(t *testing.T) {
 	}
 	if _, n := c.median(now.Add(2 * clockSampleAge)); n != 0 || len(c.samples) != 0 {
 		t.Errorf("%d stale samples", n)
+	}
+}
+
+// TestAddressesKnownLater: of a peer that has just connected the addresses are not known yet. That is not remembered.
+func TestAddressesKnownLater(t *testing.T) {
+	n, other, now := still(t, Config{}), still(t, Config{}), time.Now()
+	list := []wire.Neighbour{{Peer: string(other.me)}}
+	if n.addrsOf(list, now); len(list[0].Addrs) != 0 {
+		t.Fatalf("addresses of a peer that nobody knows: %x", list[0].Addrs)
+	}
+	n.calls.Host().Libp2p().Peerstore().AddAddr(other.me, multiaddr.StringCast("/ip4/127.0.0.1/tcp/9"), time.Hour)
+	if n.addrsOf(list, now); len(list[0].Addrs) == 0 {
+		t.Error("its address is not told")
 	}
 }
