@@ -36,7 +36,8 @@ type Config struct {
 	// 2.8 % at half the nodes, 8: 0.4 %); more cost a store its time.
 	Replicas int
 	// Neighbours is how many of its nearest nodes a newcomer meets when it joins. They learn of it in no other way, and each
-	// costs a handshake. Those beyond Replicas make lookups surer, and are met later anyhow; default: BucketSize.
+	// costs a handshake. Those beyond Replicas make lookups surer, and are met later anyhow; default: BucketSize. Who knows fewer
+	// looks around again after 1, 2, 4 ... s.
 	Neighbours int
 	// DepthModulo is the table's split rule; see kad.TableConfig.
 	DepthModulo int
@@ -96,8 +97,7 @@ type Config struct {
 	// CheckInterval is the pause between two pings of contacts that are new or failed lately; all others are pinged at a
 	// third of that rate. It fixes the upkeep traffic, whatever the size of the table.
 	CheckInterval time.Duration
-	// RefreshInterval looks for new neighbours in parts of the table that were quiet that long, and around this node. A node that
-	// knows fewer than BucketSize others looks around after 1, 2, 4 ... s too.
+	// RefreshInterval looks for new neighbours in parts of the table that were quiet that long, and around this node.
 	RefreshInterval time.Duration
 	// RepublishInterval sends the records this node is nearest to again to their holders, so that they survive churn.
 	// Negative: never.

@@ -278,10 +278,12 @@ func TestFaultClockGoesWrongLater(t *testing.T) {
 			if e.Kind != dht.EventClockSkew {
 				continue
 			}
-			if off := e.Duration + 5*time.Second; off.Abs() > time.Second || e.Count < 3 {
+			if e.Count < 3 {
 				t.Errorf("%v over %d peers", e.Duration, e.Count)
 			}
-			return
+			if off := e.Duration + 5*time.Second; off.Abs() < time.Second { // before, some peers were compared and others not
+				return
+			}
 		case <-ctx.Done():
 			t.Fatal("nobody noticed")
 		}

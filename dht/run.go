@@ -88,8 +88,8 @@ func (n *Node) setReadyIfKnown() {
 	}
 }
 
-// keepTable revalidates contacts on the table's own schedule and refreshes quiet buckets. While the table is nearly empty it
-// looks around more often: nodes that join at the same moment may not have heard of each other.
+// keepTable revalidates contacts on the table's own schedule and refreshes quiet buckets. While it knows fewer than it wanted to
+// meet it looks around more often: nodes that join at the same moment may not have heard of each other.
 func (n *Node) keepTable(ctx context.Context) {
 	refresh := n.now().Add(jitter(n.cfg.RefreshInterval))
 	house := n.now().Add(n.cfg.CheckInterval)
@@ -120,7 +120,7 @@ func (n *Node) keepTable(ctx context.Context) {
 			switch known := n.contacts.len(); {
 			case known == 0:
 				pause = firstMeeting // see join
-			case known < n.cfg.BucketSize:
+			case known < n.cfg.Neighbours:
 				n.meetNeighbours(ctx)
 				fallthrough
 			default:
