@@ -53,6 +53,9 @@ func options(cfg *Config, g *gater) ([]libp2p.Option, error) {
 		libp2p.ResourceManager(limits),
 		libp2p.ConnectionManager(conns),
 		libp2p.AddrsFactory(announceRule(cfg)),
+		// When most dials fail the library takes it that there is no UDP or IPv6 here, and refuses 99 of 100 from then on. After an
+		// outage of the network that would keep a node of QUIC from coming back for a long time.
+		libp2p.UDPBlackHoleSuccessCounter(nil), libp2p.IPv6BlackHoleSuccessCounter(nil),
 		transports(cfg),
 		reach(cfg),
 	}

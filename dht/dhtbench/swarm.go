@@ -241,7 +241,7 @@ func (s *swarm) footprint() Footprint {
 	runtime.ReadMemStats(&now)
 	n := float64(len(s.peers))
 	return Footprint{
-		HeapKiB:    (float64(now.HeapAlloc) - float64(s.before.HeapAlloc)) / 1024 / n,
+		HeapKiB:    max(float64(now.HeapAlloc)-float64(s.before.HeapAlloc), 0) / 1024 / n, // what was garbage before may outweigh a small swarm
 		Goroutines: float64(runtime.NumGoroutine()-s.threads) / n,
 	}
 }
