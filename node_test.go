@@ -164,8 +164,12 @@ func TestSubnetLives(t *testing.T) {
 	s := newSwarm(t, 4, nil)
 	first := s.now() + 1
 	eventually(t, "an epoch in consensus of all", func() bool { return s.settled(first, 4) >= 1 })
-	st := s.nodes[0].Status()
-	if st.Phase != PhaseOnline || st.NodeID != 1 || st.Peers < 4 || st.Alive != 4 || st.Members != 5 {
+	var st Status
+	eventually(t, "the first node sees all others", func() bool {
+		st = s.nodes[0].Status()
+		return st.Peers == 4 && st.Alive == 4
+	})
+	if st.Phase != PhaseOnline || st.NodeID != 1 || st.Members != 5 {
 		t.Errorf("status %+v", st)
 	}
 	served := readServedStatus(t, s.dirs[0])
@@ -192,6 +196,9 @@ func TestSubnetLives(t *testing.T) {
 	next = s.now() + 1
 	eventually(t, "consensus of all after its return", func() bool { return s.settled(next, 4) >= 1 })
 
+	for _, r := range s.nodes {
+		eventually(t, "all are connected", func() bool { return r.Status().Peers >= 4 })
+	}
 	s.chain.set(func() { s.chain.silent = true })
 	eventually(t, "the silence is noticed", func() bool { return s.nodes[0].Status().ChainSilent })
 	for _, r := range s.nodes {
@@ -306,7 +313,7 @@ func TestWaitsForRegistrationAndStartEpoch(t *testing.T) {
 	if d := s.nodes[0].Members().Admit(late.PeerID()); d.OK {
 		t.Error("admitted before it is registered")
 	}
-	start := s.now() + 1
+	start := s.now() + 2 // the next one may begin at once
 	s.chain.set(func() {
 		s.chain.nodes = append(s.chain.nodes, chain.Node{Subnet: toySubnet, ID: 4, Peer: chain.PeerAddr{PeerID: id}, StartEpoch: start})
 	})

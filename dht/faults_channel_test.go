@@ -184,7 +184,9 @@ func TestFaultDialsOnRequest(t *testing.T) {
 			return p2p.Decision{OK: members[p], Reason: "not a member"}
 		})
 	}
-	m := swarm(t, 3, quiet(), gated)
+	cfg := quiet()
+	cfg.BackoffBase = time.Minute // longer than all searches below take
+	m := swarm(t, 3, cfg, gated)
 	settle(t, m)
 	b := newBait(t)
 	ctx := testContext(t)

@@ -155,8 +155,10 @@ func TestFaultEndlessPages(t *testing.T) {
 	m := launch(t, quiet())
 	s := newStranger(t)
 	var asked, entry atomic.Int64
-	s.serveFind(func(_ wire.FindRequest, resp *wire.FindResponse) {
-		asked.Add(1)
+	s.serveFind(func(req wire.FindRequest, resp *wire.FindResponse) {
+		if req.Want&wire.WantNearest == 0 { // not upkeep
+			asked.Add(1)
+		}
 		d := record.Dictionary{Latest: record.ExpirationAt(in(time.Hour))}
 		for range 16 {
 			d.Entries = append(d.Entries, record.Entry{Subkey: pack(entry.Add(1)), Value: pack(make([]byte, 60<<10)), Expiration: d.Latest})

@@ -335,7 +335,9 @@ func TestReuseGets(t *testing.T) {
 	if _, err := m[0].Store(ctx, dht.StoreRequest{Key: key, Value: "v", Expiration: in(time.Minute)}); err != nil {
 		t.Fatal(err)
 	}
-	reader := launch(t, clientMode(withBootstrap(quiet(), m[1])))
+	cfg := quiet()
+	cfg.Neighbours = 2 // a node that knows fewer than it wants makes searches of its own
+	reader := launch(t, clientMode(withBootstrap(cfg, m[1])))
 	waitReady(t, reader)
 	before := reader.Stats()
 	keys := slices.Repeat([]record.Key{key}, 50)
@@ -457,20 +459,21 @@ func TestCaching(t *testing.T) {
 	cfg := quiet()
 	cfg.Replicas = 2
 	m := swarm(t, 5, cfg)
-	reading := dht.Config{CacheNearest: -1, CacheRefresh: time.Second, ClientMode: true, LeaveTimeout: -1}
+	reading := dht.Config{CacheNearest: -1, CacheRefresh: 3 * time.Second, ClientMode: true, LeaveTimeout: -1}
 	reader := launch(t, withBootstrap(reading, m[0]))
 	waitReady(t, reader)
 	ctx := testContext(t)
 	key := record.KeyOfText("key")
-	first := in(3 * time.Second)
+	first := in(6 * time.Second)
 	if _, err := m[1].Store(ctx, dht.StoreRequest{Key: key, Value: "v1", Expiration: first}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := reader.Get(ctx, key); err != nil {
 		t.Fatal(err)
 	}
-	if s := reader.Stats(); s.CachedKeys != 1 || s.RefreshQueue != 0 {
-		t.Fatalf("after the first get: %d cached, %d to refresh", s.CachedKeys, s.RefreshQueue)
+	eventually(t, "the value is kept", func() bool { return reader.Stats().CachedKeys == 1 })
+	if s := reader.Stats(); s.RefreshQueue != 0 {
+		t.Fatalf("after the first get: %d to refresh", s.RefreshQueue)
 	}
 	sent := reader.Stats().FindsSent
 	for range 5 {
@@ -483,7 +486,7 @@ func TestCaching(t *testing.T) {
 		t.Errorf("cached gets: %d finds, %d from the cache, %d to refresh", s.FindsSent-sent, s.GetsCached, s.RefreshQueue)
 	}
 	// A newer version appears; the reader has it before the old one expires, without asking for it.
-	second := in(8 * time.Second)
+	second := in(time.Minute)
 	if _, err := m[2].Store(ctx, dht.StoreRequest{Key: key, Value: "v2", Expiration: second}); err != nil {
 		t.Fatal(err)
 	}
@@ -505,7 +508,7 @@ func TestCaching(t *testing.T) {
 	}
 	// Nothing expired is served.
 	short := record.KeyOfText("short")
-	gone := in(700 * time.Millisecond)
+	gone := in(2 * time.Second)
 	if _, err := m[3].Store(ctx, dht.StoreRequest{Key: short, Value: 1, Expiration: gone}); err != nil {
 		t.Fatal(err)
 	}

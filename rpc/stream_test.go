@@ -242,7 +242,9 @@ func TestStreamDeadline(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		s := openStream(shortContext(t), t, client, server, "Test.wait")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		s := openStream(ctx, t, client, server, "Test.wait")
 		if _, err := s.Recv(); rpc.CodeOf(err) != rpc.DeadlineExceeded {
 			t.Errorf("%v", err)
 		}
@@ -291,7 +293,7 @@ func TestStreamBackPressure(t *testing.T) {
 // Streams that wait for ever take the place of no unary call, of no other peer's streams, and end.
 func TestIdleStreams(t *testing.T) {
 	eachForm(t, func(t *testing.T, f form) {
-		idle := 300 * time.Millisecond
+		idle := 2 * time.Second
 		client, server := f.pair(t, func(_, s *rpc.Config) { s.MaxInFlight, s.MaxStreamsPeer, s.StreamIdle = 1, 2, idle })
 		server.Handle("Test.echo", echoHandler)
 		server.HandleStream("Test.wait", sumHandler)
@@ -324,7 +326,7 @@ func TestIdleStreams(t *testing.T) {
 // A handler that sends is not idle, however long its caller has nothing to say.
 func TestSendingStreamIsNotIdle(t *testing.T) {
 	const items = 8
-	idle := 200 * time.Millisecond
+	idle := 2 * time.Second
 	client, server := forms()[0].pair(t, func(_, s *rpc.Config) { s.StreamIdle = idle })
 	server.HandleStream("Test.ticks", func(_ context.Context, _ *rpc.Request, s *rpc.ServerStream) error {
 		over := make(chan error, 1)

@@ -97,7 +97,7 @@ func TestHangingNode(t *testing.T) {
 	hang, good := newFakeNode(t), newFakeNode(t)
 	hang.handle("state_getStorage", func(*fakeConn, []json.RawMessage) (any, error) { return nil, errSilence })
 	good.answer("state_getStorage", nil)
-	c, err := Dial(t.Context(), Config{Endpoints: []string{hang.url, good.url}, CallTimeout: 100 * time.Millisecond, MinBackoff: time.Millisecond})
+	c, err := Dial(t.Context(), Config{Endpoints: []string{hang.url, good.url}, CallTimeout: time.Second, MinBackoff: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestHangingNode(t *testing.T) {
 	if _, err := c.AccountInfo(t.Context(), chain.Hash{}, chain.AccountID{}); !errors.Is(err, chain.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want ErrUnavailable by DeadlineExceeded", err)
 	}
-	if took := time.Since(begin); took > 2*time.Second {
+	if took := time.Since(begin); took > 10*time.Second {
 		t.Errorf("took %v", took)
 	}
 	eventually(t, "the change of endpoints", func() bool {

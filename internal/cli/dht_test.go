@@ -174,10 +174,13 @@ func TestDHTOfUp(t *testing.T) {
 	dir := t.TempDir()
 	p := start(t, "up", "--nodes", "3", "--block-time", "150ms", "--data-dir", dir, "--json")
 	_, m := p.await(0, `chain at (ws://\S+) `)
-	p.await(0, `in consensus`)
+	p.await(0, `in consensus, node \d+ proposed, 3 of 3 attested`)
 	first := filepath.Join(dir, "node-1")
 	d := []string{"--data-dir", first}
-	prints(t, 0, `(?s)PEER +STATE.*12D3KooW\S+ +online +validator +.*3 subkeys`, with(d, "dht", "get", "heartbeat", "--latest", "--no-cache")...)
+	all := regexp.MustCompile(`(?s)PEER +STATE.*12D3KooW\S+ +online +validator +.*3 subkeys`)
+	until(t, "three heartbeats are shown", func() bool { // they live for seconds only
+		return all.MatchString(run(t, with(d, "dht", "get", "heartbeat", "--latest", "--no-cache")...).stdout)
+	})
 	prints(t, 0, `node 2 of subnet 128001`, with(d, "dht", "peers")...)
 	prints(t, 0, `bucket 1`, with(d, "dht", "table")...)
 	prints(t, 0, `has it`, with(d, "dht", "trace", "heartbeat")...)
