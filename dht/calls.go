@@ -12,6 +12,7 @@ import (
 
 	"github.com/hypertensor-blockchain/mesh/dht/wire"
 	"github.com/hypertensor-blockchain/mesh/kad"
+	"github.com/hypertensor-blockchain/mesh/p2p"
 	"github.com/hypertensor-blockchain/mesh/record"
 	"github.com/hypertensor-blockchain/mesh/rpc"
 )
@@ -47,9 +48,10 @@ func (n *Node) ping(ctx context.Context, p peer.ID, validate bool) (PingResult, 
 	rtt := time.Since(start)
 	if err != nil {
 		n.count.pingsFailed.Add(1)
-		if c, ok := n.contactOf(p); ok {
+		switch c, known := n.contactOf(p); {
+		case known:
 			n.failed(c, err)
-		} else {
+		case !errors.Is(err, p2p.ErrNoAddress): // else it was not asked, and may join at any moment: nothing must keep it out then
 			n.failed(kad.Contact{Peer: p}, err)
 		}
 		return PingResult{}, kad.Contact{}, err

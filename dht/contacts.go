@@ -1,7 +1,6 @@
 package dht
 
 import (
-	"errors"
 	"net/netip"
 	"strings"
 	"sync"
@@ -296,9 +295,6 @@ func (n *Node) failed(c kad.Contact, err error) {
 			n.event(Event{Kind: EventPeerRemoved, Peer: c.Peer, Reason: "failed too often"})
 		}
 	}
-	if unasked(err) {
-		return
-	}
 	if pause := n.contacts.ban(c.Peer, now); pause > 0 {
 		n.count.bans.Add(1)
 		n.event(Event{Kind: EventPeerBanned, Peer: c.Peer, Duration: pause, Reason: rpc.CodeOf(err).String()})
@@ -328,12 +324,6 @@ func blameFor(err error) blame {
 	default:
 		return blamePeer
 	}
-}
-
-// unasked reports that the question never left this host: it knows no address of the peer, or does not admit it. Both may
-// change at any moment, as the peer is heard of or the chain is read, and then nothing must keep it out of searches.
-func unasked(err error) bool {
-	return errors.Is(err, p2p.ErrNoAddress) || errors.Is(err, p2p.ErrRefused)
 }
 
 // remoteAddr returns the IP address of the connection to a peer; the zero address if there is none or it is relayed.
