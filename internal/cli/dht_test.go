@@ -172,7 +172,7 @@ func TestBenchDHT(t *testing.T) {
 // TestDHTOfUp looks into the swarm of `up`: through a node that runs, and as a client.
 func TestDHTOfUp(t *testing.T) {
 	dir := t.TempDir()
-	p := start(t, "up", "--nodes", "3", "--block-time", "150ms", "--data-dir", dir, "--json")
+	p := start(t, "up", "--nodes", "3", "--block-time", "200ms", "--data-dir", dir, "--json")
 	_, m := p.await(0, `chain at (ws://\S+) `)
 	p.await(0, `in consensus, node \d+ proposed, 3 of 3 attested`)
 	first := filepath.Join(dir, "node-1")

@@ -383,7 +383,7 @@ func TestUpSurvivesDeaths(t *testing.T) {
 // TestUpGivesUp kills half of the nodes: three epochs later it says why and ends with status 1.
 func TestUpGivesUp(t *testing.T) {
 	dir := t.TempDir()
-	p := start(t, "up", "--nodes", "4", "--epochs", "50", "--block-time", "150ms", "--epoch-length", "12", "--data-dir", dir, "--json")
+	p := start(t, "up", "--nodes", "4", "--epochs", "50", "--block-time", "300ms", "--epoch-length", "12", "--data-dir", dir, "--json")
 	at, _ := p.await(0, `in consensus`)
 	checkBusy(t, dir)
 	for _, name := range []string{"node-1", "node-3"} {
