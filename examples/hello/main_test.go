@@ -6,14 +6,12 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"os"
-	"os/exec"
 	"regexp"
-	"strings"
 	"testing"
 	"time"
 
+	"github.com/hypertensor-blockchain/mesh/examples/internal/uptest"
 	"github.com/hypertensor-blockchain/mesh/subnet"
 )
 
@@ -32,34 +30,13 @@ func TestSubnet(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	dir := t.TempDir()
-	cmd := exec.CommandContext(ctx, os.Args[0], "up", "--nodes", "3", "--epochs", "4", "--block-time", "200ms", "--data-dir", dir, "--json")
-	cmd.Env = append(os.Environ(), asProgram+"=1")
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 20 * time.Second
+	cmd := uptest.Command(ctx, asProgram, dir, "--epochs", "4")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, stderr.String())
 	}
-	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
-	var r struct {
-		Epochs []struct {
-			Attests, Validators int
-			Consensus           bool
-		}
-	}
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil || len(r.Epochs) < 2 {
-		t.Fatalf("%v: %s", err, stdout.String())
-	}
-	whole := 0 // two of three are a consensus too
-	for _, e := range r.Epochs {
-		if e.Consensus && e.Attests == 3 {
-			whole++
-		}
-	}
-	if whole == 0 {
-		t.Errorf("never did all three attest: %+v", r.Epochs)
-	}
+	uptest.CheckEpochs(t, stdout.String(), 2)
 	if scored := grep(t, dir+"/node-1.log", `proposing scores of 3 nodes`) + grep(t, dir+"/node-2.log", `proposing scores of 3 nodes`) +
 		grep(t, dir+"/node-3.log", `proposing scores of 3 nodes`); scored < 2 {
 		t.Errorf("%d proposals scored all three nodes", scored)

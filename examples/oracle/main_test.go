@@ -5,13 +5,12 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/hypertensor-blockchain/mesh/examples/internal/uptest"
 	"github.com/hypertensor-blockchain/mesh/subnet"
 )
 
@@ -31,11 +30,7 @@ func TestSubnet(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	dir := t.TempDir()
-	cmd := exec.CommandContext(ctx, os.Args[0], "up", "--nodes", "3", "--epochs", "3", "--block-time", "200ms", "--data-dir", dir, "--json",
-		"--log-level", "debug")
-	cmd.Env = append(os.Environ(), asProgram+"=1")
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 20 * time.Second
+	cmd := uptest.Command(ctx, asProgram, dir, "--epochs", "3", "--log-level", "debug")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Start(); err != nil {
@@ -60,25 +55,7 @@ func TestSubnet(t *testing.T) {
 	if !found {
 		t.Error("no finding of all three nodes in the DHT")
 	}
-	lines := strings.Split(strings.TrimSpace(stdout.String()), "\n")
-	var r struct {
-		Epochs []struct {
-			Attests, Validators int
-			Consensus           bool
-		}
-	}
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil || len(r.Epochs) < 3 {
-		t.Fatalf("%v: %s", err, stdout.String())
-	}
-	whole := 0 // two of three are a consensus too
-	for _, e := range r.Epochs {
-		if e.Consensus && e.Attests == 3 {
-			whole++
-		}
-	}
-	if whole == 0 {
-		t.Errorf("never did all three attest: %+v", r.Epochs)
-	}
+	uptest.CheckEpochs(t, stdout.String(), 3)
 	logs := ""
 	for _, name := range []string{"node-1.log", "node-2.log", "node-3.log"} {
 		b, err := os.ReadFile(dir + "/" + name)
