@@ -117,15 +117,7 @@ func (n *Node) keepTable(ctx context.Context) {
 			n.refreshBuckets(ctx, stale)
 		}
 		if !now.Before(meet) {
-			switch known := n.contacts.len(); {
-			case known == 0:
-				pause = firstMeeting // see join
-			case known < n.cfg.Neighbours:
-				n.meetNeighbours(ctx)
-				fallthrough
-			default:
-				pause = min(2*pause, n.cfg.RefreshInterval)
-			}
+			pause = n.meetMore(ctx, pause)
 			meet = now.Add(jitter(pause))
 		}
 		if !now.Before(house) {
@@ -138,6 +130,18 @@ func (n *Node) keepTable(ctx context.Context) {
 		}
 		n.sleep(ctx, earliest(next, refresh, house, meet), nil)
 	}
+}
+
+// meetMore looks around if fewer are known than wanted, and returns the pause until the next time.
+func (n *Node) meetMore(ctx context.Context, pause time.Duration) time.Duration {
+	known := n.contacts.len()
+	if known == 0 {
+		return firstMeeting // see join
+	}
+	if known < n.cfg.Neighbours {
+		n.meetNeighbours(ctx)
+	}
+	return min(2*pause, n.cfg.RefreshInterval)
 }
 
 // What a connection is worth to the connection manager, which trims those of least worth: strangers first, neighbours last.
