@@ -394,7 +394,7 @@ func TestCrawlSeesTheSwarm(t *testing.T) {
 		if g, err = client.Crawl(ctx, dht.CrawlOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		met := func(n dht.GraphNode) bool { return n.Err == "" && len(n.Addrs) > 0 } // addresses of newcomers come later
+		met := func(n dht.GraphNode) bool { return n.Err == "" && len(n.Addrs) > 0 && len(n.Peers) >= 4 } // of newcomers they come later
 		return len(g.Nodes) == len(m) && !slices.ContainsFunc(g.Nodes, func(n dht.GraphNode) bool { return !met(n) })
 	})
 	for _, n := range g.Nodes {
